@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "arch_state/layout.hpp"
+
+namespace domus {
+struct Frame;
+namespace port {
+inline Frame* frame_table_base() { return reinterpret_cast<Frame*>(layout::kFrameTable); }
+inline u64* m2p_base() { return reinterpret_cast<u64*>(layout::kM2p); }
+}  // namespace port
+}  // namespace domus

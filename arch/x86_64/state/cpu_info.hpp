@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The block at the top of each CPU's stack: the guest's register frame, and what entry code and C++ need at
+// once.
+#pragma once
+
+#include <atomic>
+
+#include "arch_state/regs.hpp"
+#include "base/types.hpp"
+
+namespace domus {
+
+struct Vcpu;
+
+// The primary stack: size and alignment in bytes. Its lowest page is unmapped.
+inline constexpr u64 kStackSize = 32 * kKiB;
+
+struct alignas(16) CpuInfo {
+    u64 pad;         // keeps the end of `regs`, the CPU's RSP0, 16-byte aligned
+    GuestRegs regs;  // filled on entry from a guest
+    Vcpu* current;   // the vCPU on this CPU; nullptr when idle
+    CpuId cpu;
+    std::atomic<u32> work;  // port::Work bits
+    u64 scratch;            // SYSCALL entry parks RSP here
+    u64 cr3;                // the value to load for the current address space
+    u64 reserved;
+};
+static_assert(sizeof(CpuInfo) % 16 == 0);
+
+inline CpuInfo* cpu_info() {
+    u64 sp;
+    asm("movq %%rsp, %0" : "=r"(sp));
+    return reinterpret_cast<CpuInfo*>((sp & ~(kStackSize - 1)) + kStackSize - sizeof(CpuInfo));
+}
+
+}  // namespace domus

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a 64-bit PV vCPU is beyond its general registers: the state that the PV hypercalls set and that entry
+// and exit code uses. Offsets that entry code relies on are checked in arch/x86_64/offsets.cpp.
+#pragma once
+
+#include <array>
+
+#include "arch_state/regs.hpp"
+#include "base/types.hpp"
+
+namespace domus {
+
+// A handler of the guest's, one row of its virtual IDT (public arch-x86/xen.h, struct trap_info).
+struct TrapGate {
+    u64 rip = 0;
+    u16 cs = 0;
+    u8 dpl = 0;                 // software interrupts from a lower privilege than this are refused
+    bool masks_events = false;  // the handler starts with event delivery masked
+    bool present() const { return cs != 0; }
+};
+
+struct PvVcpu {
+    GuestRegs regs{};  // saved while the vCPU is not on a CPU
+
+    bool in_kernel = true;  // guest kernel or guest user mode: both run in ring 3, on different L4 tables
+
+    // Entry points (callback_op, or the initial context).
+    u64 event_callback = 0, failsafe_callback = 0, syscall_callback = 0;
+    u64 sysenter_callback = 0, syscall32_callback = 0;
+    u64 nmi_callback = 0;
+    bool failsafe_masks_events = false, syscall_masks_events = false;
+    bool sysenter_masks_events = false, syscall32_masks_events = false;
+    u64 kernel_ss = 0, kernel_sp = 0;
+    TrapGate* traps = nullptr;  // 256 rows, allocated with the vCPU
+
+    // Address spaces: frames of type L4, each held by a type reference of this vCPU; kNoMfn if none.
+    Mfn kernel_table = kNoMfn, user_table = kNoMfn;
+
+    // Segment state that is not in the frame. gs_base_user/kernel: the base in the mode the name says.
+    u64 fs_base = 0, gs_base_kernel = 0, gs_base_user = 0;
+    u16 ds = 0, es = 0, fs = 0, gs = 0;
+
+    // Descriptor tables: frames of type descriptor page, held by type references.
+    std::array<Mfn, 14> gdt_frames{};
+    u32 gdt_entries = 0;
+    u64 ldt_base = 0;
+    u32 ldt_entries = 0;
+
+    // Control registers as the guest sees them.
+    u64 cr0 = 0, cr2 = 0, cr4 = 0;
+    u32 iopl = 0;  // 0 to 3; the ABI's set_iopl
+    std::array<u64, 8> debug_regs{};
+    // I/O port permission bitmap of PHYSDEVOP_set_iobitmap (0: none).
+    u64 iobmp_address = 0;
+    u32 iobmp_limit = 0;
+
+    // Vector state: an XSAVE area of the CPU's size, 64-byte aligned; fpu_dirty while it is live in the
+    // registers, fpu_taskswitch mirrors CR0.TS as the guest set it.
+    u8* fpu_area = nullptr;
+    bool fpu_live = false;
+    u64 xcr0 = 1;
+
+    u64 msr_spec_ctrl = 0;
+};
+
+}  // namespace domus

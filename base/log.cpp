@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Where log lines go.
+#include "base/log.hpp"
+
+#include <atomic>
+
+namespace domus {
+
+namespace {
+constinit std::atomic<LogSink> current_sink{nullptr};
+}
+
+void set_log_sink(LogSink sink) { current_sink.store(sink, std::memory_order_release); }
+
+void log_text(Level level, bool guest, std::string_view line) {
+    if (LogSink sink = current_sink.load(std::memory_order_acquire)) sink(level, guest, line);
+}
+
+}  // namespace domus

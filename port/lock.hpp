@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Locks own their data: Guarded<T> gives access to T only through a guard. A lock is declared with its rank;
+// debug builds check that a CPU takes locks in strictly rising rank.
+#pragma once
+
+#include <atomic>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "port/cpu.hpp"
+
+namespace domus {
+
+// The order in which one CPU may hold locks: from first taken to last. Add a rank where a new lock belongs.
+enum class Rank : u8 {
+    domain_list,
+    domain_control,  // a domain's life cycle and toolstack operations
+    domain_memory,   // its page lists and limits
+    grant_table,
+    pv_page_tables,
+    event_channels,
+    event_channel,  // one port
+    pirq,
+    scheduler,
+    timer,
+    irq,
+    heap,
+    device,
+    console,
+    leaf,  // held for a few instructions, nothing taken inside
+};
+
+namespace detail {
+#ifdef DOMUS_ASSERTIONS
+void lock_order_acquire(Rank rank);
+void lock_order_release(Rank rank);
+#else
+inline void lock_order_acquire(Rank) {}
+inline void lock_order_release(Rank) {}
+#endif
+}  // namespace detail
+
+// A fair (ticket) spin lock. Not recursive.
+class SpinLock {
+  public:
+    constexpr explicit SpinLock(Rank rank) : rank_(rank) {}
+    SpinLock(const SpinLock&) = delete;
+    SpinLock& operator=(const SpinLock&) = delete;
+
+    void lock() {
+        detail::lock_order_acquire(rank_);
+        const u32 mine = next_.fetch_add(1, std::memory_order_relaxed);
+        while (serving_.load(std::memory_order_acquire) != mine) port::relax();
+    }
+    bool try_lock() {
+        u32 now = serving_.load(std::memory_order_relaxed);
+        if (!next_.compare_exchange_strong(now, now + 1, std::memory_order_acquire)) return false;
+        detail::lock_order_acquire(rank_);
+        return true;
+    }
+    void unlock() {
+        serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+        detail::lock_order_release(rank_);
+    }
+
+  private:
+    std::atomic<u32> next_{0}, serving_{0};
+    Rank rank_;
+};
+
+class [[nodiscard]] LockGuard {
+  public:
+    explicit LockGuard(SpinLock& lock) : lock_(&lock) { lock.lock(); }
+    LockGuard(LockGuard&& o) noexcept : lock_(std::exchange(o.lock_, nullptr)) {}
+    LockGuard(const LockGuard&) = delete;
+    LockGuard& operator=(const LockGuard&) = delete;
+    LockGuard& operator=(LockGuard&&) = delete;
+    ~LockGuard() {
+        if (lock_ != nullptr) lock_->unlock();
+    }
+
+  private:
+    SpinLock* lock_;
+};
+
+template <class T, Rank R>
+class Guarded {
+  public:
+    template <class... Args>
+    constexpr explicit Guarded(Args&&... args) : value_(std::forward<Args>(args)...) {}
+
+    class [[nodiscard]] Access {
+      public:
+        explicit Access(Guarded& g) : guard_(g.lock_), value_(&g.value_) {}
+        T* operator->() const { return value_; }
+        T& operator*() const { return *value_; }
+
+      private:
+        LockGuard guard_;
+        T* value_;
+    };
+    Access lock() { return Access(*this); }
+
+    // For construction, destruction and reports of a crash: no other CPU can be at it, or it no longer
+    // matters.
+    T& unguarded() { return value_; }
+
+  private:
+    SpinLock lock_{R};
+    T value_;
+};
+
+}  // namespace domus

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Machine memory as the hypervisor sees it.
+#pragma once
+
+#include <port_inline/memory.hpp>  // void* direct_map(Maddr); Maddr direct_map_address(const void*)
+
+#include "base/result.hpp"
+#include "base/types.hpp"
+
+namespace domus::port {
+
+// Guest-visible and internal metadata arrays follow use: back the virtual arrays of frames [first,
+// first+count) (frame table and M2P) with memory. Page granularity of one GiB. ENOMEM.
+Result<> populate_metadata(Mfn first, u64 count);
+
+// Maps a device's registers uncached; the mapping lives for ever. ENOMEM.
+Result<void*> map_device(Maddr base, u64 size);
+
+template <class T = u8>
+T* frame_ptr(Mfn m) {
+    return static_cast<T*>(direct_map(maddr(m)));
+}
+
+}  // namespace domus::port

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Translation caches. A CPU drops every translation of a guest's address space when it loads another one, so
+// only CPUs that run a vCPU of the domain right now can hold stale ones; the port knows which those are.
+#pragma once
+
+#include "base/types.hpp"
+
+namespace domus::port {
+
+// Monotonic count of TLB flush events; a frame notes the value at which its last mapping may have gone stale.
+u32 tlb_clock();
+
+// Flushes the domain's translations on every CPU that runs one of its vCPUs, this one included, and waits for
+// them. CPUs that have flushed since `stamp` (a tlb_clock() value; wrap-around is handled) are left alone.
+void flush_domain(DomId domain);
+void flush_domain_since(DomId domain, u32 stamp);
+// As flush_domain, for one page.
+void flush_domain_page(DomId domain, Vaddr va);
+
+// This CPU only.
+void flush_local();
+void flush_local_page(Vaddr va);
+
+// Every CPU, everything, the hypervisor's global translations included.
+void flush_everything();
+
+}  // namespace domus::port

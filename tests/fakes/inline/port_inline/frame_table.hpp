@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "base/types.hpp"
+
+namespace domus {
+struct Frame;
+namespace port {
+extern Frame* fake_frame_table;
+extern u64* fake_m2p;
+inline Frame* frame_table_base() { return fake_frame_table; }
+inline u64* m2p_base() { return fake_m2p; }
+}  // namespace port
+}  // namespace domus

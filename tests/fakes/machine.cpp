@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// port/ over the simulated machine.
+#include "fakes/machine.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/assert.hpp"
+#include "mm/frame.hpp"
+#include "port/cpu.hpp"
+#include "port/guest_memory.hpp"
+#include "port/memory.hpp"
+#include "port/tlb.hpp"
+
+namespace domus {
+
+void panic_text(const char* what) {
+    std::fprintf(stderr, "panic: %s\n", what);
+    std::abort();
+}
+
+namespace fakes {
+
+Machine* machine = nullptr;
+
+namespace {
+template <class T>
+T* reserve(u64 bytes) {
+    void* p =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) std::abort();
+    return static_cast<T*>(p);
+}
+}  // namespace
+
+Machine::Machine(u64 bytes, u32 cpu_number)
+    : deadline(cpu_number, port::kNever),
+      work(cpu_number),
+      kicks(cpu_number),
+      ram_bytes(bytes),
+      cpus(cpu_number) {
+    if (machine != nullptr) std::abort();
+    machine = this;
+    port::fake_ram = reserve<u8>(bytes);
+    port::fake_ram_bytes = bytes;
+    port::fake_frame_table = reserve<Frame>(bytes / kPageSize * sizeof(Frame));
+    port::fake_m2p = reserve<u64>(bytes / kPageSize * sizeof(u64));
+    port::fake_cpu = CpuId(0);
+}
+
+Machine::~Machine() {
+    munmap(port::fake_ram, ram_bytes);
+    munmap(port::fake_frame_table, ram_bytes / kPageSize * sizeof(Frame));
+    munmap(port::fake_m2p, ram_bytes / kPageSize * sizeof(u64));
+    machine = nullptr;
+}
+
+void Machine::set_cpu(CpuId cpu) { port::fake_cpu = cpu; }
+
+}  // namespace fakes
+
+namespace port {
+
+using fakes::machine;
+
+thread_local CpuId fake_cpu{0};
+u8* fake_ram;
+u64 fake_ram_bytes;
+Frame* fake_frame_table;
+u64* fake_m2p;
+
+u32 cpu_count() { return machine->cpus; }
+void relax() {}
+void raise_work(CpuId cpu, Work w) { machine->work[cpu.v] |= static_cast<u32>(w); }
+void raise_work(Work w) { raise_work(fake_cpu, w); }
+u32 take_work() { return std::exchange(machine->work[fake_cpu.v], 0); }
+bool preempt_wanted() {
+    if (machine->preempt_after != ~u64{0}) return machine->preempt_after-- == 0;
+    return machine->preempt;
+}
+void kick(CpuId cpu) { machine->kicks[cpu.v]++; }
+
+Result<> populate_metadata(Mfn, u64) { return {}; }
+Result<void*> map_device(Maddr, u64) { return fail(Error::nodev); }
+
+u32 tlb_clock() { return machine->tlb_clock; }
+void flush_domain(DomId) { machine->domain_flushes++, machine->tlb_clock++; }
+void flush_domain_since(DomId, u32 stamp) {
+    if (static_cast<s32>(machine->tlb_clock - stamp) <= 0) machine->domain_flushes++, machine->tlb_clock++;
+}
+void flush_domain_page(DomId, Vaddr) { machine->page_flushes++; }
+void flush_local() { machine->domain_flushes++; }
+void flush_local_page(Vaddr) { machine->page_flushes++; }
+void flush_everything() { machine->full_flushes++, machine->tlb_clock++; }
+
+Nanos now() { return machine->now; }
+ClockScale clock_scale() { return {.base_tsc = 0, .base_ns = 0, .mul = 1u << 31, .shift = 1}; }
+u64 tsc_khz() { return 1'000'000; }
+void set_deadline(Nanos when) { machine->deadline[fake_cpu.v] = when; }
+
+namespace {
+u8* guest_bytes(Vaddr va, usize size) {
+    using M = fakes::Machine;
+    if (va.v < M::guest_base || va.v - M::guest_base >= machine->guest.size()) return nullptr;
+    const u64 offset = va.v - M::guest_base;
+    return size <= machine->guest.size() - offset ? machine->guest.data() + offset : nullptr;
+}
+}  // namespace
+
+usize copy_from_guest(void* to, Vaddr from, usize size) {
+    const u8* p = guest_bytes(from, size);
+    if (p == nullptr) return size;
+    std::memcpy(to, p, size);
+    return 0;
+}
+usize copy_to_guest(Vaddr to, const void* from, usize size) {
+    u8* p = guest_bytes(to, size);
+    if (p == nullptr) return size;
+    std::memcpy(p, from, size);
+    return 0;
+}
+usize clear_guest(Vaddr to, usize size) {
+    u8* p = guest_bytes(to, size);
+    if (p == nullptr) return size;
+    std::memset(p, 0, size);
+    return 0;
+}
+
+}  // namespace port
+}  // namespace domus
