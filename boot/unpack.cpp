@@ -64,8 +64,11 @@ std::expected<std::size_t, UnpackError> unpack(std::span<const std::byte> in, st
         case Compression::gzip: return unpacking::gzip(in, out, arena);
         case Compression::xz: return unpacking::xz(in, out, arena);
         case Compression::lzma: return unpacking::lzma(in, out, arena);
-        default: return std::unexpected(UnpackError::unsupported);
+        case Compression::zstd: return unpacking::zstd(in, out, arena);
+        case Compression::lz4: return unpacking::lz4(in, out);
+        case Compression::bzip2: return unpacking::bzip2(in, out, arena);
     }
+    return std::unexpected(UnpackError::unsupported);
 }
 
 const char* describe(UnpackError error) {

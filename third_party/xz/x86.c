@@ -14,10 +14,10 @@ static lzma_ret domus_simple_coder_init(lzma_next_coder *next, const lzma_alloca
 #include "simple/x86.c"
 #undef lzma_simple_coder_init
 
-/* The first position from `pos` up to `end` (exclusive) that holds 0xE8 or 0xE9; `end` if there is none. */
+/* The first position from `pos` on and below `end` that holds 0xE8 or 0xE9; at least `end` if there is none. */
 static inline size_t domus_find_branch(const uint8_t *buffer, size_t pos, size_t end) {
     const uint64_t ones = UINT64_C(0x0101010101010101);
-    for (; end - pos >= 8; pos += 8) {
+    for (; pos + 8 <= end; pos += 8) {
         uint64_t word;
         __builtin_memcpy(&word, buffer + pos, 8);
         word = (word & ~ones) ^ (ones * 0xE8); /* zero bytes where the opcodes were; no byte is 1 */
