@@ -9,7 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from image import dom0
+from image import dom0, full_root, reference
 from image.apt import Apt, AptError
 from image.stage import StageError
 
@@ -34,8 +34,13 @@ def make(name: str, build: Path):
     apt = Apt(build / "apt", build / "logs/apt.log")
 
     def attempt():
+        work = build / "work" / name
         if name == "dom0":
-            dom0.make(apt, HERE / "root", build / "work/dom0", out)
+            dom0.make(apt, HERE / "root", work, out)
+        elif name == "full-root":
+            full_root.make(apt, HERE / "full-root", work, out)
+        elif name == "reference-hypervisor":
+            reference.make(apt, work, out)
         else:
             raise SystemExit(f"image: no recipe for {name}")
 

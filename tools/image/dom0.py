@@ -25,7 +25,7 @@ APPLETS = """awk basename cat chmod chown chroot chvt clear cmp cp cut date dd d
     rm rmdir rmmod route sed seq setsid sha256sum sh sleep sort stat stty su sync tail tar tee test tftp time timeout top
     touch tr true tty udhcpc umount uname uniq uptime usleep vi wc wget which xargs yes zcat""".split()
 MODULES = """xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs virtio_pci virtio_blk virtio_net ahci sd_mod ata_piix
-    e1000 e1000e ext4 loop""".split()
+    e1000 e1000e ext4 crc32c_generic loop""".split()
 
 
 def kernel_package(apt: Apt) -> str:
@@ -47,6 +47,7 @@ def make(apt: Apt, own_files: Path, work: Path, out: Path):
         stage.copy_program(root, program)
     for applet in APPLETS:
         (root / "usr/bin" / applet).symlink_to("busybox")
+    (root / "usr/sbin/modprobe").symlink_to("../bin/busybox")  # where the kernel looks for it
     stage.copy_modules(root, version, MODULES)
     for folder in ("dev", "proc", "sys", "run", "tmp", "mnt", "root", "etc"):
         (root / folder).mkdir(exist_ok=True)
