@@ -148,6 +148,7 @@ std::string_view error_name(Error e) {
         case Error::deadlk: return "EDEADLK";
         case Error::nosys: return "ENOSYS";
         case Error::nodata: return "ENODATA";
+        case Error::time: return "ETIME";
         case Error::overflow: return "EOVERFLOW";
         case Error::ilseq: return "EILSEQ";
         case Error::restart: return "ERESTART";

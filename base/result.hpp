@@ -35,6 +35,7 @@ enum class Error : int {
     deadlk = 35,
     nosys = 38,  // not implemented
     nodata = 61,
+    time = 62,  // the moment has passed
     overflow = 75,
     ilseq = 84,
     restart = 85,  // internal: preempted, call again

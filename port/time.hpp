@@ -30,5 +30,6 @@ struct WallClock {
     u64 seconds = 0;
     u32 nanoseconds = 0;
 };
+WallClock wall_clock();  // as the hardware clock had it at boot; core/clock keeps what guests see
 
 }  // namespace domus::port

@@ -99,6 +99,7 @@ void flush_everything() { machine->full_flushes++, machine->tlb_clock++; }
 Nanos now() { return machine->now; }
 ClockScale clock_scale() { return {.base_tsc = 0, .base_ns = 0, .mul = 1u << 31, .shift = 1}; }
 u64 tsc_khz() { return 1'000'000; }
+WallClock wall_clock() { return machine->wall_clock; }
 void set_deadline(Nanos when) { machine->deadline[fake_cpu.v] = when; }
 
 namespace {

@@ -22,6 +22,7 @@ struct Machine {
 
     // What happened, for tests to look at.
     Nanos now = 0;
+    port::WallClock wall_clock{};
     std::vector<Nanos> deadline;  // per CPU
     std::vector<u32> work;        // per CPU, port::Work bits
     std::vector<u32> kicks;       // per CPU
