@@ -2,6 +2,7 @@
 // Intrusive doubly linked list: no allocation, O(1) removal, a node knows whether it is linked.
 #pragma once
 
+#include "base/intrusive.hpp"
 #include "base/types.hpp"
 
 namespace domus {
@@ -63,14 +64,7 @@ class List {
         before->next = n;
         after->prev = n;
     }
-    static T* owner(ListNode* n) {
-        // The offset of Node inside T, as Linux's container_of and Boost.Intrusive compute it.
-        alignas(T) static constinit char probe_storage[1] = {};
-        const T* probe = reinterpret_cast<const T*>(probe_storage);
-        const auto offset =
-            reinterpret_cast<const char*>(&(probe->*Node)) - reinterpret_cast<const char*>(probe);
-        return reinterpret_cast<T*>(reinterpret_cast<char*>(n) - offset);
-    }
+    static T* owner(ListNode* n) { return detail::owner_of<T, Node>(n); }
 
     ListNode head_;
 };
