@@ -22,7 +22,7 @@ PROGRAMS = ["usr/bin/busybox", "usr/bin/bash"]
 APPLETS = """awk basename cat chmod chown chroot chvt clear cmp cp cut date dd df diff dirname dmesg du echo egrep env
     expr false find free grep gunzip gzip halt head hexdump hostname id ifconfig ip kill killall less ln ls lsmod md5sum
     mkdir mknod mktemp modprobe more mount mv nc nproc od pidof ping poweroff printf ps pwd readlink realpath reboot reset
-    rm rmdir rmmod route sed seq setsid sha256sum sh sleep sort stat stty su sync tail tar tee test tftp time timeout top
+    rm rmdir rmmod route sed seq setsid sha256sum sh sleep sort stat stty su sync tail tar taskset tee test tftp time timeout top
     touch tr true tty udhcpc umount uname uniq uptime usleep vi wc wget which xargs yes zcat""".split()
 MODULES = """xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs virtio_pci virtio_blk virtio_net ahci sd_mod ata_piix
     e1000 e1000e ext4 crc32c_generic loop""".split()
