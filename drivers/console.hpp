@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The console: where log lines go. Works from the first line of C++ on: lines enter a static ring, and an
+// output that is attached later first receives what the ring holds.
+//
+// Everything here may be called on any CPU in any context. One lock orders writers; a CPU that interrupts
+// itself while it holds the lock (NMI, a crash in the console) writes without it, and after enter_panic()
+// waits for it only briefly.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "base/types.hpp"
+#include "port/time.hpp"
+
+namespace domus::console {
+
+// A device that shows text. `write` is called with the console's lock held and must not wait without bound.
+struct Output {
+    void (*write)(void* device, std::string_view text) = nullptr;
+    void* device = nullptr;
+};
+
+// Makes the console the sink of log(). Call first thing in C++.
+void init();
+
+// Adds an output (at most four; ENOSPC) and shows it what the ring holds.
+Result<> attach(Output output);
+// Removes the output that has this device.
+void detach(const void* device);
+
+// Options. EINVAL: the value makes no sense, nothing changed.
+Result<> set_loglvl(std::string_view value);        // LEVEL[/RATE_LIMITED_LEVEL]
+Result<> set_guest_loglvl(std::string_view value);  // the same, for lines on what guests do
+Result<> set_timestamps(std::string_view value);    // none, date, datems, boot, raw; "" means date
+
+// What time it was at system time 0; timestamps of kind date need it.
+void set_wall_clock(port::WallClock at_zero);
+
+// Text as it is, without prefix, level or line structure: dom0's console output.
+void write_raw(std::string_view text);
+
+// Text from a domain without privileges, shown as "(dN) text": control characters are dropped.
+void write_guest(DomId domain, std::string_view line);
+
+// Replaces the ring by a larger one (conring_size); `storage` lives for ever, its size a power of two.
+void set_ring(std::span<char> storage);
+
+// Copies from the ring, for the readconsole operation of sysctl. `from` counts characters since boot; it
+// moves up to what the ring still holds. Returns the number of characters copied; `from` becomes the index
+// after the last.
+usize read_ring(u32& from, std::span<char> out);
+// The index after the newest character, and the index from which a reader that does not ask for an increment
+// reads (the oldest one, or where clear_ring() was called).
+u32 ring_end();
+u32 ring_start();
+void clear_ring();
+
+// From now on output must appear whatever happens: waiting for the lock is bounded.
+void enter_panic();
+
+// The line number counter of suppressed lines, for tests and the 'h' key: lines lost to rate limits.
+u64 suppressed_lines();
+
+namespace testing {
+void reset();  // as before init(): the unit tests' only
+}
+
+}  // namespace domus::console

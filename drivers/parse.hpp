@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Small parsers for the values of command-line options.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/types.hpp"
+
+namespace domus {
+
+// The whole of `s` as a number, decimal or 0x hexadecimal, at most `max`.
+constexpr std::optional<u64> parse_number(std::string_view s, u64 max = ~u64{0}) {
+    unsigned base = 10;
+    if (s.size() > 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X')) {
+        base = 16;
+        s.remove_prefix(2);
+    }
+    if (s.empty()) return std::nullopt;
+    u64 v = 0;
+    for (char c : s) {
+        unsigned d;
+        if (c >= '0' && c <= '9')
+            d = static_cast<unsigned>(c - '0');
+        else if (base == 16 && c >= 'a' && c <= 'f')
+            d = static_cast<unsigned>(c - 'a') + 10;
+        else if (base == 16 && c >= 'A' && c <= 'F')
+            d = static_cast<unsigned>(c - 'A') + 10;
+        else
+            return std::nullopt;
+        if (v > (max - d) / base) return std::nullopt;
+        v = v * base + d;
+    }
+    return v;
+}
+
+// A number with an optional suffix K, M, G or T (powers of 1024); without one the number counts bytes.
+constexpr std::optional<u64> parse_size(std::string_view s) {
+    unsigned shift = 0;
+    if (!s.empty()) {
+        switch (s.back()) {
+            case 'k':
+            case 'K': shift = 10; break;
+            case 'm':
+            case 'M': shift = 20; break;
+            case 'g':
+            case 'G': shift = 30; break;
+            case 't':
+            case 'T': shift = 40; break;
+            default: break;
+        }
+        if (shift != 0) s.remove_suffix(1);
+    }
+    const auto v = parse_number(s, ~u64{0} >> shift);
+    return v ? std::optional<u64>(*v << shift) : std::nullopt;
+}
+
+// Cuts and returns the part of `s` before the first `separator` (all of it if there is none).
+constexpr std::string_view cut(std::string_view& s, char separator) {
+    const usize at = s.find(separator);
+    const std::string_view head = s.substr(0, at);
+    s = at == std::string_view::npos ? std::string_view{} : s.substr(at + 1);
+    return head;
+}
+
+}  // namespace domus
