@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Families of operations behind one hypercall number: (command, …, pointer to the command's structure). Each
+// command is a typed function too; the type of its last parameter says how the structure crosses:
+//
+//   Result<> f(Caller&)                    no structure
+//   Result<> f(Caller&, const T& in)       copied in
+//   Result<> f(Caller&, T& in_out)         copied in, and back out on success
+//   Result<> f(Caller&, Out<T>& out)       zeroed, copied out on success
+//   Result<> f(Caller&, GuestAddr where)   the function does it all
+//
+// A family whose commands share further decoded arguments names them as Extra…, passed before the structure.
+#pragma once
+
+#include <array>
+#include <span>
+#include <type_traits>
+
+#include "hypercall/argument.hpp"
+#include "hypercall/caller.hpp"
+#include "hypercall/outcome.hpp"
+#include "hypercall/refusal.hpp"
+
+namespace domus::hypercall {
+
+template <GuestCopyable T>
+struct Out {
+    T v{};
+};
+
+// The result of a command, before it becomes an ABI number.
+using Value = Result<s64>;
+
+template <class... Extra>
+struct Command {
+    u32 number = 0;
+    const char* name = nullptr;
+    Who who = Who::any;
+    Value (*call)(Caller&, Extra..., GuestAddr) = nullptr;
+};
+
+namespace detail {
+
+inline Value to_value(Result<> r) {
+    if (!r) return fail(r.error());
+    return 0;
+}
+inline Value to_value(Result<s64> r) { return r; }
+
+template <class T>
+inline constexpr bool is_out = false;
+template <class T>
+inline constexpr bool is_out<Out<T>> = true;
+
+template <auto F, class Signature, class... Extra>
+struct CommandFor;
+
+// Without a structure.
+template <auto F, class R, class... Extra>
+struct CommandFor<F, R (*)(Caller&, Extra...), Extra...> {
+    static Value call(Caller& caller, Extra... extra, GuestAddr) { return to_value(F(caller, extra...)); }
+};
+// The function copies by itself.
+template <auto F, class R, class... Extra>
+struct CommandFor<F, R (*)(Caller&, Extra..., GuestAddr), Extra...> {
+    static Value call(Caller& caller, Extra... extra, GuestAddr where) {
+        return to_value(F(caller, extra..., where));
+    }
+};
+// Copied in.
+template <auto F, class R, class T, class... Extra>
+struct CommandFor<F, R (*)(Caller&, Extra..., const T&), Extra...> {
+    static Value call(Caller& caller, Extra... extra, GuestAddr where) {
+        const T in = TRY(where.in<T>().read());
+        return to_value(F(caller, extra..., in));
+    }
+};
+// Copied in and out, or only out.
+template <auto F, class R, class T, class... Extra>
+struct CommandFor<F, R (*)(Caller&, Extra..., T&), Extra...> {
+    static Value call(Caller& caller, Extra... extra, GuestAddr where) {
+        if constexpr (is_out<T>) {
+            T out{};
+            const s64 value = TRY(to_value(F(caller, extra..., out)));
+            TRY(where.out<decltype(out.v)>().write(out.v));
+            return value;
+        } else {
+            T both = TRY(where.in<T>().read());
+            const s64 value = TRY(to_value(F(caller, extra..., both)));
+            TRY(where.out<T>().write(both));
+            return value;
+        }
+    }
+};
+
+}  // namespace detail
+
+template <auto F, class... Extra>
+constexpr Command<Extra...> command(u32 number, const char* name, Who who = Who::any) {
+    return {number, name, who, &detail::CommandFor<F, decltype(F), Extra...>::call};
+}
+
+// The commands of a family. Lookup of the small numbers that the ABI uses is one index; larger ones (none in
+// a hot family) are searched.
+template <usize N, class... Extra>
+struct Commands {
+    const char* family;
+    std::array<Command<Extra...>, N> rows;
+    std::array<u8, 128> index{};  // row + 1 by number
+
+    consteval Commands(const char* name, const Command<Extra...> (&list)[N]) : family(name), rows{} {
+        static_assert(N < 255);
+        for (usize i = 0; i < N; i++) {
+            rows[i] = list[i];
+            for (usize j = 0; j < i; j++) {
+                if (rows[j].number == rows[i].number) duplicate_number();
+            }
+            if (list[i].number < index.size()) index[list[i].number] = static_cast<u8>(i + 1);
+        }
+    }
+
+    const Command<Extra...>* find(u32 number) const {
+        if (number < index.size()) return index[number] != 0 ? &rows[index[number] - 1u] : nullptr;
+        for (const auto& r : rows) {
+            if (r.number == number) return &r;
+        }
+        return nullptr;
+    }
+
+    // Checks who may call, and calls. ENOSYS for an unknown number, EPERM for one that is not the caller's.
+    Value call(Caller& caller, u32 number, Extra... extra, GuestAddr where) const {
+        const Command<Extra...>* c = find(number);
+        if (c == nullptr) [[unlikely]] {
+            name_missing(caller, family, number);
+            return fail(Error::nosys);
+        }
+        if (!allowed(caller.domain, c->who)) [[unlikely]] {
+            name_forbidden(caller, family, c->name);
+            return fail(Error::perm);
+        }
+        return c->call(caller, extra..., where);
+    }
+
+  private:
+    static void duplicate_number() {}  // not constexpr: calling it above stops the compilation
+};
+template <class... Extra, usize N>
+Commands(const char*, const Command<Extra...> (&)[N]) -> Commands<N, Extra...>;
+
+}  // namespace domus::hypercall

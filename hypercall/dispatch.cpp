@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Dispatch: bounds check, table load, indirect call.
+#include "hypercall/dispatch.hpp"
+
+#include "hypercall/refusal.hpp"
+#include "hypercall/table.hpp"
+
+namespace domus::hypercall {
+
+namespace {
+
+using L = Layout64;
+
+struct Table {
+    Row by_number[kTableSize];
+    Row dense[kTableSize];
+    usize count = 0;
+
+    static void bad_table() {}  // not constexpr: calling it in build() stops the compilation
+
+    static consteval Table build() {
+        Table t{};
+        for (const Row& r : kRows<L>) {
+            if (r.number >= kTableSize || t.by_number[r.number].thunk != nullptr) bad_table();
+            t.by_number[r.number] = r;
+        }
+        for (u32 n = 0; n < kTableSize; n++) {
+            t.by_number[n].number = n;
+            if (t.by_number[n].thunk != nullptr) t.dense[t.count++] = t.by_number[n];
+        }
+        return t;
+    }
+};
+constexpr Table kTable = Table::build();
+
+// SYSCALL and INT n are both two bytes long: stepping back over the instruction makes the guest execute it
+// again.
+constexpr u64 kInstructionLength = 2;
+
+#ifdef DOMUS_ASSERTIONS
+// The ABI leaves a call's argument registers undefined afterwards; debug builds make sure that no guest
+// relies on them.
+void clobber_arguments(GuestRegs& regs, unsigned count) {
+    Words words = L::words(regs);
+    for (unsigned i = 0; i < count; i++) words[i] = 0xdeadbeefdeadf00d;
+    L::set_words(regs, words);
+}
+#else
+void clobber_arguments(GuestRegs&, unsigned) {}
+#endif
+
+[[gnu::cold, gnu::noinline]] Outcome refuse(Caller& caller, u64 number) {
+    if (number < kTableSize && kTable.by_number[number].thunk != nullptr) {
+        name_forbidden(caller, "hypercall", kTable.by_number[number].name);
+        return {.value = to_abi(Error::perm)};
+    }
+    name_missing(caller, "hypercall", number);
+    return {.value = to_abi(Error::nosys)};
+}
+
+[[gnu::always_inline]] inline Outcome run(Caller& caller, u64 number, Words& words) {
+    if (number >= kTableSize) [[unlikely]]
+        return refuse(caller, number);
+    const Row& r = kTable.by_number[number];
+    if (r.thunk == nullptr || !allowed(caller.domain, r.who)) [[unlikely]]
+        return refuse(caller, number);
+    return r.thunk(caller, words);
+}
+
+}  // namespace
+
+std::span<const Row> rows() { return std::span(kTable.dense, kTable.count); }
+const Row& row_of(u32 number) { return kTable.by_number[number]; }
+
+Outcome call(Caller& caller, u64 number, Words& words) { return run(caller, number, words); }
+
+void dispatch(Vcpu& vcpu, GuestRegs& regs) {
+    Caller caller{.vcpu = vcpu, .domain = *vcpu.domain, .regs = regs};
+    // The number is the C argument's 32 bits: guests leave rubbish above.
+    const u32 number = static_cast<u32>(regs.rax);
+    Words words = L::words(regs);
+    const Outcome outcome = run(caller, number, words);
+    switch (outcome.then) {
+        [[likely]] case Outcome::Then::result:
+            if (number < kTableSize) clobber_arguments(regs, kTable.by_number[number].words);
+            L::set_result(regs, outcome.value);
+            break;
+        case Outcome::Then::again:
+            L::set_words(regs, words);
+            regs.rax = number;
+            regs.rip -= kInstructionLength;
+            break;
+        case Outcome::Then::leave_registers: break;
+    }
+}
+
+}  // namespace domus::hypercall
