@@ -18,7 +18,3 @@ make_images() {
     need $packages_image
     step "$build/logs/image.log" "making images if needed: $*…" /usr/bin/python3 -m image "$build" "$@"
 }
-
-build_test_tools() {
-    need $packages_build $packages_run $packages_test
-}
