@@ -3,8 +3,10 @@
 // item are O(log n) in the worst case, not merely amortised, so that no guest can save up work for an unlucky
 // moment.
 //
-//     Heap<Timer, &Timer::node, [](const Timer& a, const Timer& b) { return a.when < b.when; }> timers;
+//     struct Sooner { bool operator()(const Timer& a, const Timer& b) const { return a.when < b.when; } };
+//     Heap<Timer, &Timer::node, Sooner{}> timers;
 //
+// (A named type: in a header, g++ 12 takes a lambda here for something of one translation unit only.)
 // The item for which Less says "before all others" is on top; the order of equals is not defined. An item's
 // key must not change while it is in the heap: remove it, change it, push it again.
 #pragma once

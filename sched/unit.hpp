@@ -1,21 +1,95 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the scheduler knows of a vCPU. Embedded in core's Vcpu; policies keep their own numbers in
-// `policy_data`.
+// What the scheduler knows of a vCPU. Embedded in core's Vcpu, which it knows nothing of.
 #pragma once
 
-#include "base/list.hpp"
+#include <atomic>
+#include <new>
+#include <type_traits>
+
+#include "base/heap.hpp"
 #include "base/types.hpp"
 
 namespace domus::sched {
 
+// Room for a type that only the policy in charge knows, so that a policy needs no allocation of its own.
+template <usize Size>
+struct PolicySpace {
+    alignas(8) unsigned char bytes[Size] = {};
+
+    template <class T>
+    T& make() {
+        static_assert(sizeof(T) <= Size && alignof(T) <= 8 && std::is_trivially_destructible_v<T>);
+        return *new (bytes) T{};
+    }
+    template <class T>
+    T& as() {
+        return *std::launder(reinterpret_cast<T*>(bytes));
+    }
+    template <class T>
+    const T& as() const {
+        return *std::launder(reinterpret_cast<const T*>(bytes));
+    }
+};
+
+// A set of CPUs that somebody else stores: bit i of word i / 64 is CPU i. CPUs past the end are not in it.
+// Without words it is the set of all CPUs.
+struct CpuMask {
+    const u64* words = nullptr;
+    u32 word_count = 0;
+
+    bool everything() const { return words == nullptr; }
+    bool test(CpuId cpu) const {
+        if (words == nullptr) return true;
+        return cpu.v / 64 < word_count && ((words[cpu.v / 64] >> (cpu.v % 64)) & 1) != 0;
+    }
+    // The 64 CPUs from `first` on, as one word.
+    u64 window(u32 first) const {
+        if (words == nullptr) return ~u64{0};
+        const u32 word = first / 64, shift = first % 64;
+        u64 low = word < word_count ? words[word] : 0;
+        if (shift == 0) return low;
+        const u64 high = word + 1 < word_count ? words[word + 1] : 0;
+        return (low >> shift) | (high << (64 - shift));
+    }
+};
+
+// Numbered as the ABI's RUNSTATE_* (public vcpu.h).
+enum class RunState : u8 { running = 0, runnable = 1, blocked = 2, offline = 3 };
+
+// A unit's share of the CPUs, as the toolstack sets it.
+struct Share {
+    u16 weight = 256;  // 1..65535, relative to the other units
+    u16 cap = 0;       // per cent of one CPU; 0: none
+};
+
+// Everything here is written by the engine alone, under the lock of the unit's queue, unless it says
+// otherwise.
 struct Unit {
+    // Identity, set by the owner before add_unit().
     DomId domain{};
     VcpuId vcpu{};
-    ListNode run_node;      // in a policy's run queue
-    CpuId cpu{};            // where it runs or last ran
-    bool runnable = false;  // wants a CPU
-    bool running = false;   // is on one
-    void* policy_data = nullptr;
+
+    CpuId cpu{};                       // where it runs or last ran
+    std::atomic<u32> queue{0};         // index of its run queue
+    std::atomic<bool> running{false};  // on a CPU, until its registers have been saved; anyone may read it
+    bool runnable = false;             // wants a CPU
+    bool attached = false;             // counted in its queue
+    bool yielded = false;              // let another go first, once
+    RunState state = RunState::offline;
+    RunState sleep_state = RunState::offline;  // what `state` will be once it has left its CPU
+    u32 wanted_queue = ~0u;                    // where migrate() wants it
+    CpuMask hard, soft;
+
+    HeapNode node;  // in its queue's heap while it waits
+    s64 key = 0;    // smallest goes first
+
+    Nanos since = 0;     // when it entered `state`
+    Nanos time[4] = {};  // ns spent in each state before that
+
+    Share share;
+    PolicySpace<48> policy;
+
+    bool waiting() const { return node.linked(); }
 };
 
 }  // namespace domus::sched

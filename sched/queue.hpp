@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A run queue and the CPUs that it feeds.
+#pragma once
+
+#include <atomic>
+
+#include "base/heap.hpp"
+#include "port/lock.hpp"
+#include "port/time.hpp"
+#include "sched/unit.hpp"
+
+namespace domus::sched {
+
+inline constexpr u32 kMaxCpusPerQueue = 64;  // so that sets of a queue's CPUs are one word
+
+// What an administrator may change while the machine runs.
+struct Params {
+    Nanos ratelimit = kMillisecond;  // nobody is preempted sooner; 0: no limit (sched_ratelimit_us=)
+};
+
+struct Queue;
+
+// Under the lock of its queue; `current` may be read by the CPU itself at any time.
+struct alignas(64) Cpu {
+    CpuId id{};
+    Queue* queue = nullptr;
+    Unit* current = nullptr;        // null: idle
+    Nanos since = 0;                // when `current` (or idleness) began
+    Nanos deadline = port::kNever;  // what schedule() returned last
+    Nanos idle_time = 0;            // ns, before `since`
+    Nanos balanced = 0;             // when it last looked for imbalance
+
+    u64 bit() const;  // in its queue's words
+};
+
+struct SmallestKey {
+    bool operator()(const Unit& a, const Unit& b) const { return a.key < b.key; }
+};
+
+struct alignas(64) Queue {
+    SpinLock lock{Rank::scheduler};
+    u32 index = 0;
+    u32 first_cpu = 0;
+    u32 cpu_count = 0;
+    Cpu* cpus = nullptr;  // cpu_count of them
+    const Params* params = nullptr;
+
+    // One bit for each of its CPUs. `idle` and `waiting_count` are read by CPUs of other queues.
+    u64 online = 0;
+    std::atomic<u64> idle{0};
+    u64 tickled = 0;  // told to look for work, and have not yet
+    std::atomic<u32> waiting_count{0};
+    u32 units = 0;  // attached
+
+    Heap<Unit, &Unit::node, SmallestKey{}> waiting;
+    PolicySpace<96> policy;
+
+    u64 allowed(const Unit& u) const { return u.hard.window(first_cpu) & online; }
+
+    void put(Unit& u) {
+        waiting.push(u);
+        waiting_count.store(waiting_count.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    }
+    void take(Unit& u) {
+        waiting.remove(u);
+        waiting_count.store(waiting_count.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    }
+    // The first in order that may run on `cpu`, or null.
+    Unit* first_for(const Cpu& cpu) const {
+        Unit* top = waiting.top();
+        if (top == nullptr || top->hard.test(cpu.id)) [[likely]]
+            return top;
+        return waiting.first_of([&](const Unit& u) { return u.hard.test(cpu.id); });
+    }
+};
+
+inline u64 Cpu::bit() const { return u64{1} << (id.v - queue->first_cpu); }
+
+}  // namespace domus::sched

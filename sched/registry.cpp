@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The policies that sched= can name, the default first.
+#include "sched/policy.hpp"
+#include "sched/round_robin.hpp"
+
+namespace domus::sched {
+
+namespace {
+using Getter = const Policy& (*)();
+constexpr Getter kPolicies[] = {round_robin};
+}  // namespace
+
+const Policy* find_policy(std::string_view name) {
+    for (Getter get : kPolicies)
+        if (get().name == name) return &get();
+    return nullptr;
+}
+
+const Policy& default_policy() { return kPolicies[0](); }
+
+}  // namespace domus::sched
