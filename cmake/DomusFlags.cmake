@@ -9,9 +9,15 @@ target_link_libraries(domus_flags INTERFACE domus_machine_flags)
 if(DOMUS_TARGET STREQUAL hypervisor)
   # The image lives at a fixed address of the ABI's hypervisor range, outside the top 2 GiB that -mcmodel=kernel wants:
   # position independent code with hidden symbols reaches everything relative to RIP, and needs no GOT.
-  # General registers only: the vector state always belongs to a guest.
+  # General registers only: the vector state always belongs to a guest. With clang, -mgeneral-regs-only would refuse even the
+  # declarations of long double in libstdc++'s headers.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    set(general_registers_only -mno-avx -mno-sse -mno-mmx)
+  else()
+    set(general_registers_only -mgeneral-regs-only)
+  endif()
   target_compile_options(domus_machine_flags INTERFACE
-    -ffreestanding -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-stack-protector
+    -ffreestanding -fpie -fvisibility=hidden -mno-red-zone ${general_registers_only} -fno-stack-protector
     -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none -ffunction-sections -fdata-sections
     -fno-strict-aliasing -O2 -g)
   target_compile_options(domus_flags INTERFACE
