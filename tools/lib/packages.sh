@@ -2,7 +2,7 @@
 # Which Debian packages each part of the work needs, and how the missing ones get onto this machine.
 
 packages_build="g++ binutils cmake ninja-build libxen-dev dpkg-dev xz-utils ca-certificates"
-packages_image="python3 kmod xz-utils dpkg"
+packages_image="python3 binutils kmod"
 packages_run="$packages_image qemu-system-x86 e2fsprogs"
 packages_test="libgtest-dev clang-19 lld-19 clang-format-19 clang-tidy-19 grub-common grub-pc-bin xorriso mtools"
 packages_bench="gcc libc6-dev"
