@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The iret hypercall.
+#include "pv/iret.hpp"
+
+#include <atomic>
+
+#include "core/domain.hpp"
+#include "port/guest_ptr.hpp"
+#include "port/pv_hw.hpp"
+#include "pv/address.hpp"
+#include "pv/descriptors.hpp"
+
+namespace domus::pv {
+
+namespace {
+// A guest keeps these in RFLAGS; the rest is the hypervisor's: interrupts on, I/O privilege 0, no nested
+// task, no virtual-8086.
+constexpr u64 kFlagsOfGuest = ~(kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVip | 0xffffffff00000000u);
+}  // namespace
+
+Result<IretTarget> iret_target(const GuestRegs& now, const iret_context& frame) {
+    if (!canonical(frame.rip)) return fail(Error::inval);
+    IretTarget t{.regs = now};
+    GuestRegs& r = t.regs;
+    r.rax = frame.rax;
+    r.rip = frame.rip;
+    r.rsp = frame.rsp;
+    r.rflags = (frame.rflags & kFlagsOfGuest) | kFlagIf | kFlagFixed;
+    t.events_masked = (frame.rflags & kFlagIf) == 0;
+    t.iopl = static_cast<u32>((frame.rflags & kFlagIopl) >> 12);
+    t.to_user = (frame.cs & 3) == 3;
+    if ((frame.flags & VGCF_in_syscall) != 0) {
+        // Discards cs, ss, rcx and r11, as SYSRET does.
+        r.cs = FLAT_USER_CS64;
+        r.ss = FLAT_USER_SS64;
+        r.rcx = frame.rip;
+        r.r11 = r.rflags;
+        r.vector = kSyscallVector;
+    } else {
+        r.cs = ring3_selector(static_cast<u16>(frame.cs));
+        r.ss = ring3_selector(static_cast<u16>(frame.ss));
+        r.rcx = frame.rcx;
+        r.r11 = frame.r11;
+        // Not by SYSRET: the exit path must restore everything.
+        r.vector = 0;
+    }
+    return t;
+}
+
+Result<> iret(Vcpu& v, GuestRegs& regs) {
+    const iret_context frame = TRY(GuestIn<iret_context>(regs.rsp).read());
+    const IretTarget target = TRY(iret_target(regs, frame));
+    if (target.to_user) {
+        if (v.pv.user_table == kNoMfn) return fail(Error::fault);
+        port::enter_user_mode(v);
+    }
+    regs = target.regs;
+    if ((v.domain->vm_assist & (u64{1} << VMASST_TYPE_architectural_iopl)) != 0) v.pv.iopl = target.iopl;
+    // The exit path looks for pending events after this store.
+    std::atomic_ref(v.info->evtchn_upcall_mask)
+        .store(target.events_masked ? 1 : 0, std::memory_order_release);
+    return {};
+}
+
+}  // namespace domus::pv
