@@ -14,14 +14,14 @@ namespace domus {
 struct Domain;
 
 struct Vcpu {
+    // Where the guest's vcpu_info is, through the direct map: in the shared info page, or where
+    // VCPUOP_register_vcpu_info put it. The guest writes it at will: every access is one atomic load or
+    // store. First, because exit code reads it (arch_state/offsets.hpp).
+    vcpu_info_t* info = nullptr;
+
     VcpuId id{};
     Domain* domain = nullptr;
     sched::Unit sched;
-
-    // Where the guest's vcpu_info is, through the direct map: in the shared info page, or where
-    // VCPUOP_register_vcpu_info put it. The guest writes it at will: every access is one atomic load or
-    // store.
-    vcpu_info_t* info = nullptr;
 
     std::atomic<u32> pause_count{0};   // paused while > 0
     std::atomic<bool> online{false};   // brought up (VCPUOP_up) and not down

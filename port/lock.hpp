@@ -24,7 +24,6 @@ enum class Rank : u8 {
     scheduler,
     timer,
     irq,
-    objects,  // small-object allocator
     heap,
     device,
     console,

@@ -42,6 +42,8 @@ void set_task_switched(Vcpu& v, bool set);
 // From guest kernel mode to guest user mode: address space pv.user_table, GS bases exchanged; sets
 // pv.in_kernel. Precondition: pv.user_table is not kNoMfn.
 void enter_user_mode(Vcpu& v);
+// The other way, when an exception, event or system call enters the guest's kernel: pv.kernel_table.
+void enter_kernel_mode(Vcpu& v);
 
 // The current vCPU's domain did what it cannot go on from: the domain is crashed (SHUTDOWN_crash), the reason
 // has been logged, and the guest does not run again. Returns.

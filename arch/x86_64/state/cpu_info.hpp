@@ -12,8 +12,10 @@ namespace domus {
 
 struct Vcpu;
 
-// The primary stack: size and alignment in bytes. Its lowest page is unmapped.
-inline constexpr u64 kStackSize = 32 * kKiB;
+// The block of a CPU's stacks: size and alignment in bytes. The primary stack is its upper end; the stacks of
+// NMI, double fault and their like lie below, each with an unmapped page under it (arch/x86_64/cpu_area.hpp),
+// so that cpu_info() works on all of them.
+inline constexpr u64 kStackSize = 64 * kKiB;
 
 struct alignas(16) CpuInfo {
     u64 pad;         // keeps the end of `regs`, the CPU's RSP0, 16-byte aligned

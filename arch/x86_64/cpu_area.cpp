@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Making and loading the per-CPU areas.
+#include "arch/cpu_area.hpp"
+
+#include "arch/features.hpp"
+#include "arch/idt.hpp"
+#include "arch/insn.hpp"
+#include "arch/paging.hpp"
+#include "arch_state/cpu_info.hpp"
+#include "arch_state/offsets.hpp"
+#include "mm/heap.hpp"
+#include "port/memory.hpp"
+
+extern "C" {
+extern const char syscall_stub[], syscall_stub_end[];
+}
+
+namespace domus::x86 {
+
+namespace {
+
+// 64-bit task state segment (AMD APM vol. 2, 12.2.5). The I/O permission base lies beyond the limit: no port
+// is open to ring 3.
+struct [[gnu::packed]] Tss {
+    u32 reserved0 = 0;
+    u64 rsp[3] = {};
+    u64 reserved1 = 0;
+    u64 ist[7] = {};
+    u64 reserved2 = 0;
+    u16 reserved3 = 0;
+    u16 iobase = 104;
+};
+static_assert(sizeof(Tss) == 104);
+
+// System descriptor types (AMD APM vol. 2, 4.8.3).
+constexpr u8 kTypeLdt = 0x2, kTypeAvailableTss = 0x9;
+
+struct [[gnu::packed]] TablePointer {
+    u16 limit;
+    u64 base;
+};
+
+u64* reserved_gdt(CpuId cpu) {
+    return reinterpret_cast<u64*>(cpu_area(cpu) + kAreaGdt + kGdtReservedPage * kPageSize);
+}
+
+u64& descriptor(u64* gdt, u16 selector) { return gdt[(selector >> 3) & (kPageSize / 8 - 1)]; }
+
+void put_system_descriptor(u64* gdt, u16 selector, u64 base, u32 limit, u8 type) {
+    u64* d = &descriptor(gdt, selector);
+    d[1] = base >> 32;
+    d[0] = (limit & 0xffffu) | (base & 0xffffffu) << 16 | u64{type} << 40 | u64{1} << 47 |
+           u64{limit & 0xf0000u} << 32 | (base >> 24 & 0xff) << 56;
+}
+
+Result<> map_new_pages(u64 va, u64 pages, u64 flags) {
+    for (u64 i = 0; i < pages; i++) {
+        const Mfn m = TRY(alloc_frames(0));
+        __builtin_memset(port::frame_ptr(m), 0, kPageSize);
+        TRY(map_page(va + i * kPageSize, m, flags));
+    }
+    return {};
+}
+
+// One copy of the SYSCALL stub serves all CPUs.
+Result<Mfn> stub_frame() {
+    static constinit Mfn frame = kNoMfn;
+    if (frame == kNoMfn) {
+        frame = TRY(alloc_frames(0));
+        __builtin_memset(port::frame_ptr(frame), 0xcc, kPageSize);
+        __builtin_memcpy(port::frame_ptr(frame), syscall_stub,
+                         static_cast<usize>(syscall_stub_end - syscall_stub));
+    }
+    return frame;
+}
+
+}  // namespace
+
+Result<> create_cpu_area(CpuId cpu) {
+    const u64 area = cpu_area(cpu);
+    TRY(map_new_pages(area + 0x1000, 2, kHvFlags));
+    TRY(map_new_pages(area + 0x4000, 2, kHvFlags));
+    TRY(map_new_pages(area + 0x7000, 2, kHvFlags));
+    TRY(map_new_pages(area + 0xa000, 1, kHvFlags));
+    TRY(map_new_pages(area + 0xc000, 4, kHvFlags));
+    TRY(map_new_pages(area + kAreaGdt + kGdtReservedPage * kPageSize, 1, kHvFlags));
+    TRY(map_new_pages(area + kAreaTss, 1, kHvFlags));
+    TRY(map_page(area + kAreaStub, TRY(stub_frame()), kHvExecute));
+    // The L1 tables behind the two windows, so that changing an entry later never allocates.
+    TRY(map_page(area + kAreaGdt, kNoMfn, 0));
+    TRY(map_page(area + kAreaLdt, kNoMfn, 0));
+
+    auto* info = reinterpret_cast<CpuInfo*>(stack_top(cpu) - sizeof(CpuInfo));
+    info->cpu = cpu;
+
+    auto* tss = new (reinterpret_cast<void*>(area + kAreaTss)) Tss;
+    tss->rsp[0] = reinterpret_cast<u64>(&info->regs + 1);
+    // Each stack lies below a page that is not mapped, but for CpuInfo's place: cpu_info() only masks RSP, so
+    // a stack's top needs no block of its own.
+    tss->ist[kIstDoubleFault - 1] = area + 0x3000;
+    tss->ist[kIstNmi - 1] = area + 0x6000;
+    tss->ist[kIstMachineCheck - 1] = area + 0x9000;
+    tss->ist[kIstDebug - 1] = area + 0xb000;
+
+    u64* gdt = reserved_gdt(cpu);
+    descriptor(gdt, SEL_HV_CS) = 0x00af9b000000ffff;       // code, 64-bit, ring 0
+    descriptor(gdt, SEL_HV_DS) = 0x00cf93000000ffff;       // data, ring 0
+    descriptor(gdt, SEL_GUEST_CS32) = 0x00cffb000000ffff;  // code, 32-bit, ring 3
+    descriptor(gdt, SEL_GUEST_DS) = 0x00cff3000000ffff;    // data, ring 3
+    descriptor(gdt, SEL_GUEST_CS64) = 0x00affb000000ffff;  // code, 64-bit, ring 3
+    put_system_descriptor(gdt, SEL_TSS, area + kAreaTss, sizeof(Tss) - 1, kTypeAvailableTss);
+    return {};
+}
+
+void load_cpu_tables(CpuId cpu) {
+    const TablePointer gdt{kGdtWindowPages * kPageSize - 1, cpu_area(cpu) + kAreaGdt};
+    asm volatile(
+        "lgdt %0\n\t"
+        "pushq %1\n\t"
+        "leaq 1f(%%rip), %%rax\n\t"
+        "pushq %%rax\n\t"
+        "lretq\n"
+        "1:\n\t"
+        "movl %2, %%ss\n\t"
+        "movl %3, %%ds\n\t"
+        "movl %3, %%es\n\t"
+        "movl %3, %%fs\n\t"
+        "movl %3, %%gs\n\t"
+        "ltr %w4\n\t"
+        "lldt %w3"
+        :
+        : "m"(gdt), "i"(SEL_HV_CS), "r"(SEL_HV_DS), "r"(0), "r"(SEL_TSS)
+        : "rax", "memory");
+    load_idt();
+    wrmsr(kMsrStar, u64{SEL_GUEST_CS32} << 48 | u64{SEL_HV_CS} << 32);
+    wrmsr(kMsrLstar, cpu_area(cpu) + kAreaStub);
+    wrmsr(kMsrCstar, cpu_area(cpu) + kAreaStub);  // SYSCALL from 32-bit code on AMD: bounced like the other
+    wrmsr(kMsrSfmask, kFlagTf | kFlagIf | kFlagDf | kFlagIopl | kFlagNt | kFlagRf | kFlagVm | kFlagAc);
+    enable_cpu_features();
+}
+
+void set_gdt_page(unsigned page, Mfn frame) {
+    const u64 va = cpu_area(port::this_cpu()) + kAreaGdt + page * kPageSize;
+    *find_pte(va) = frame == kNoMfn ? Pte() : Pte(frame, kHvFlags & ~Pte::kGlobal);
+    invlpg(va);
+}
+
+void set_ldt_page(unsigned page, Mfn frame) {
+    const u64 va = cpu_area(port::this_cpu()) + kAreaLdt + page * kPageSize;
+    *find_pte(va) = frame == kNoMfn ? Pte() : Pte(frame, kHvFlags & ~Pte::kGlobal);
+    invlpg(va);
+}
+
+bool in_ldt_window(u64 va, CpuId cpu) {
+    return va - (cpu_area(cpu) + kAreaLdt) < kLdtWindowPages * kPageSize;
+}
+
+void load_ldt(u32 entries) {
+    const CpuId cpu = port::this_cpu();
+    if (entries == 0) {
+        asm volatile("lldt %w0" : : "r"(0));
+        return;
+    }
+    put_system_descriptor(reserved_gdt(cpu), SEL_LDT, cpu_area(cpu) + kAreaLdt, entries * 8 - 1, kTypeLdt);
+    asm volatile("lldt %w0" : : "r"(SEL_LDT));
+}
+
+}  // namespace domus::x86

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From the entry stubs to whoever answers: interrupts to their handlers, a guest's exceptions to pv/, our own
+// to the table of expected faults or to the crash report.
+#include "arch/cpu.hpp"
+#include "arch/crash.hpp"
+#include "arch/extable.hpp"
+#include "arch/insn.hpp"
+#include "arch/irq_entry.hpp"
+#include "arch_state/layout.hpp"
+#include "core/vcpu.hpp"
+#include "port/context.hpp"
+#include "port/cpu.hpp"
+#include "port/guest_entry.hpp"
+#include "port/time.hpp"
+#include "pv/ldt.hpp"
+
+extern "C" const char guest_iret[];
+
+namespace domus::x86 {
+
+namespace {
+
+constexpr u32 kFirstInterrupt = 0x20;
+
+// A fault in the LDT window means that a guest used a descriptor whose page is not mapped yet.
+bool map_ldt_on_fault(const GuestRegs& regs, u64 address) {
+    const CpuId cpu = port::this_cpu();
+    if ((regs.error_code & kPfPresent) != 0 || !in_ldt_window(address, cpu)) return false;
+    Vcpu* v = cpu_info()->current;
+    if (v == nullptr) return false;
+    const unsigned page = static_cast<unsigned>((address - (cpu_area(cpu) + kAreaLdt)) / kPageSize);
+    const Result<Mfn> frame = pv::ldt_page(*v, page);
+    if (!frame) return false;
+    set_ldt_page(page, *frame);
+    return true;
+}
+
+}  // namespace
+
+extern "C" void trap_from_guest(GuestRegs* regs) {
+    const u32 vector = regs->vector;
+    if (vector >= kFirstInterrupt && vector != 0x80) {
+        handle_interrupt(static_cast<u8>(vector));
+        return;
+    }
+    u64 detail = 0;
+    if (vector == static_cast<u32>(Trap::page_fault)) {
+        detail = read_cr2();
+        if (map_ldt_on_fault(*regs, detail)) return;
+    } else if (vector == static_cast<u32>(Trap::debug)) {
+        detail = read_dr6();
+        write_dr6(0xffff0ff0);
+    }
+    upcall::guest_trap(*cpu_info()->current, *regs, detail);
+}
+
+extern "C" void guest_syscall(GuestRegs* regs) {
+    Vcpu& v = *cpu_info()->current;
+    if (v.pv.in_kernel) [[likely]]
+        upcall::guest_hypercall(v, *regs);
+    else
+        upcall::guest_user_syscall(v, *regs);
+}
+
+extern "C" void trap_from_hypervisor(GuestRegs* regs) {
+    if (regs->vector >= kFirstInterrupt) {
+        handle_interrupt(static_cast<u8>(regs->vector));
+        return;
+    }
+    const u64 address = regs->vector == static_cast<u32>(Trap::page_fault) ? read_cr2() : 0;
+    if (regs->vector == static_cast<u32>(Trap::page_fault) && map_ldt_on_fault(*regs, address)) return;
+    if (const u64 landing = fault_landing(regs->rip); landing != 0) {
+        regs->rip = landing;
+        return;
+    }
+    if (regs->rip == reinterpret_cast<u64>(guest_iret)) {
+        // The guest's frame would not load. Its general registers are in this frame, the rest still where
+        // IRETQ read it.
+        CpuInfo* info = cpu_info();
+        const GuestRegs faulted = *regs;
+        u64 tail[5];
+        __builtin_memcpy(tail, reinterpret_cast<const void*>(faulted.rsp), sizeof tail);
+        info->regs = faulted;
+        info->regs.error_code = 0;
+        info->regs.vector = 0;
+        info->regs.rip = tail[0];
+        info->regs.cs = tail[1];
+        info->regs.rflags = tail[2];
+        info->regs.rsp = tail[3];
+        info->regs.ss = tail[4];
+        upcall::guest_failsafe(*info->current, info->regs);
+        restart_exit();
+    }
+    crash_on_exception(*regs, address);
+}
+
+// NMI, machine check, double fault; and #DB that hit the hypervisor (a debug register the guest set on an
+// address we touch, or a MOV SS trick of the guest's before SYSCALL): nothing of ours uses it.
+extern "C" void trap_on_own_stack(GuestRegs* regs) {
+    switch (static_cast<Trap>(regs->vector)) {
+        case Trap::debug:
+            write_dr6(0xffff0ff0);
+            regs->rflags &= ~kFlagTf;
+            return;
+        case Trap::nmi: handle_nmi(*regs); return;
+        default: crash_on_exception(*regs, 0);
+    }
+}
+
+// Work on the way out, until there is none and a guest can run.
+extern "C" void exit_work(GuestRegs* regs) {
+    CpuInfo* info = cpu_info();
+    for (;;) {
+        const u32 work = port::take_work();
+        if (work != 0) upcall::run_work(work, port::now());
+        Vcpu* v = info->current;
+        if (v == nullptr) {
+            if (info->work.load(std::memory_order_relaxed) != 0) continue;
+            upcall::quiescent();
+            // STI takes effect after HLT has begun: an interrupt in between ends the wait.
+            asm volatile("sti; hlt; cli" : : : "memory");
+            continue;
+        }
+        if (info->work.load(std::memory_order_relaxed) != 0) continue;
+        upcall::quiescent();
+        u16 pending_and_mask;
+        __builtin_memcpy(&pending_and_mask, v->info, sizeof pending_and_mask);
+        if (pending_and_mask == 1) {
+            upcall::deliver_events(*v, *regs);
+            if (info->work.load(std::memory_order_relaxed) != 0) continue;  // a guest that could not take it
+        }
+        return;
+    }
+}
+
+}  // namespace domus::x86

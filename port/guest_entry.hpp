@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// How entry code hands a guest's doings to the rooms above. The current vCPU's registers are in `regs`, in
+// place: what the functions leave there is what the guest goes on with.
+#pragma once
+
+#include "base/types.hpp"
+
+namespace domus {
+
+struct GuestRegs;
+struct Vcpu;
+
+namespace upcall {
+
+// An exception in the guest, regs.vector and regs.error_code telling which; `fault_address` is CR2 for a page
+// fault, DR6 for a debug exception. Implemented by pv/.
+void guest_trap(Vcpu& v, GuestRegs& regs, u64 fault_address);
+
+// SYSCALL in guest user mode (pv/) and in guest kernel mode: a hypercall (hypercall/).
+void guest_user_syscall(Vcpu& v, GuestRegs& regs);
+void guest_hypercall(Vcpu& v, GuestRegs& regs);
+
+// IRET to the guest, or the load of a data segment, faulted: the guest's failsafe handler takes over (pv/).
+void guest_failsafe(Vcpu& v, GuestRegs& regs);
+
+// The guest has an unmasked pending event: enter its event callback (pv/).
+void deliver_events(Vcpu& v, GuestRegs& regs);
+
+}  // namespace upcall
+}  // namespace domus
