@@ -10,6 +10,7 @@ from typing import Callable
 
 from qemu.machine import BUILD, Config, Ended, Machine
 from system.case import Case, Context, expect
+from system.debugger import Debugger, entry_address
 
 KERNEL = BUILD / "dom0/vmlinuz"
 INITRD = BUILD / "dom0/initrd"
@@ -66,11 +67,52 @@ def truncated_kernel(folder: Path) -> list[str]:
 def no_xen_note(folder: Path) -> list[str]:
     """The unpacked kernel with its ELF notes' owner renamed: a kernel, but none for this ABI."""
     kernel = (BUILD / "dom0/vmlinux").read_bytes()
-    (folder / "kernel").write_bytes(kernel.replace(b"\4\0\0\0\4\0\0\0\5\0\0\0Xen\0", b"\4\0\0\0\4\0\0\0\5\0\0\0Yen\0")
-                                    .replace(b"\x04\x00\x00\x00\x08\x00\x00\x00", b"\x04\x00\x00\x00\x08\x00\x00\x00")
-                                    .replace(b"Xen\0", b"Yen\0"))
+    (folder / "kernel").write_bytes(kernel.replace(b"Xen\0", b"Yen\0"))
     return [f"{folder}/kernel console=hvc0", str(INITRD)]
 
+
+# ACPI tables are damaged in memory, where the boot loader enters the hypervisor. Layouts: ACPI 6.5, section 5.2.
+
+def root_pointer(debugger: Debugger) -> int:
+    area = debugger.read(0xE0000, 0x20000)
+    for offset in range(0, len(area), 16):
+        if area[offset:offset + 8] == b"RSD PTR " and sum(area[offset:offset + 20]) & 0xFF == 0:
+            return 0xE0000 + offset
+    raise ValueError("the machine has no ACPI root pointer to damage")
+
+
+def table(debugger: Debugger, signature: bytes) -> int:
+    root = int.from_bytes(debugger.read(root_pointer(debugger) + 16, 4), "little")
+    length = int.from_bytes(debugger.read(root + 4, 4), "little")
+    entries = debugger.read(root + 36, length - 36)
+    for offset in range(0, len(entries), 4):
+        address = int.from_bytes(entries[offset:offset + 4], "little")
+        if debugger.read(address, 4) == signature:
+            return address
+    raise ValueError(f"the machine has no ACPI table {signature!r} to damage")
+
+
+def add_to_byte(debugger: Debugger, address: int, difference: int):
+    debugger.write(address, bytes([(debugger.read(address, 1)[0] + difference) & 0xFF]))
+
+
+def damage_root_pointer(debugger: Debugger):
+    add_to_byte(debugger, root_pointer(debugger) + 8, 1)
+
+
+def damage_madt_checksum(debugger: Debugger):
+    add_to_byte(debugger, table(debugger, b"APIC") + 9, 1)
+
+
+def damage_madt_entry(debugger: Debugger):
+    """The first entry's length becomes 0, which would make a careless reader loop; the checksum is right."""
+    madt = table(debugger, b"APIC")
+    length = debugger.read(madt + 45, 1)[0]
+    add_to_byte(debugger, madt + 45, -length)
+    add_to_byte(debugger, madt + 9, length)
+
+
+IN_MEMORY = (damage_root_pointer, damage_madt_checksum, damage_madt_entry)
 
 # Name, what is different, and what the line must contain (a pattern, letter case ignored).
 TABLE = [
@@ -85,6 +127,9 @@ TABLE = [
     ("no long mode", setting(cpu="qemu32"), r"64-bit|long mode"),
     ("no NX", setting(cpu="qemu64,-nx"), r"NX|no-execute"),
     ("no ACPI", setting(machine="pc,acpi=off"), r"ACPI"),
+    ("a damaged ACPI root pointer", damage_root_pointer, r"ACPI"),
+    ("an ACPI MADT with a wrong checksum", damage_madt_checksum, r"ACPI|MADT"),
+    ("an ACPI MADT with an entry of length 0", damage_madt_entry, r"ACPI|MADT"),
     ("dom0_mem is no size", setting(dom0_memory="banana"), r"dom0_mem"),
     ("com1 is no speed", setting(hypervisor_options="com1=fast"), r"com1"),
     ("dom0_max_vcpus is no number", setting(hypervisor_options="dom0_max_vcpus=some"), r"dom0_max_vcpus"),
@@ -94,8 +139,17 @@ TABLE = [
 def refuses(change, pattern: str):
     def run(context: Context):
         config = context.config()
-        change(config, context.folder)
+        in_memory = change in IN_MEMORY
+        if in_memory:
+            config.devices += Debugger.arguments(context.folder / "gdb")
+        else:
+            change(config, context.folder)
         with Machine(config, context.log) as vm:
+            if in_memory:
+                debugger = Debugger(context.folder / "gdb")
+                debugger.run_to(entry_address(context.hypervisor))
+                change(debugger)
+                debugger.detach()
             said = vm.expect(LINE, context.limit(60)).group(1)
             # It must stop there: give it the time in which dom0 would have begun to speak.
             try:
