@@ -66,15 +66,7 @@ struct CommandFor<F, R (*)(Caller&, Extra..., GuestAddr), Extra...> {
         return to_value(F(caller, extra..., where));
     }
 };
-// Copied in.
-template <auto F, class R, class T, class... Extra>
-struct CommandFor<F, R (*)(Caller&, Extra..., const T&), Extra...> {
-    static Value call(Caller& caller, Extra... extra, GuestAddr where) {
-        const T in = TRY(where.in<T>().read());
-        return to_value(F(caller, extra..., in));
-    }
-};
-// Copied in and out, or only out.
+// Copied in (const T&), in and out (T&), or only out (Out<T>&).
 template <auto F, class R, class T, class... Extra>
 struct CommandFor<F, R (*)(Caller&, Extra..., T&), Extra...> {
     static Value call(Caller& caller, Extra... extra, GuestAddr where) {
@@ -83,6 +75,9 @@ struct CommandFor<F, R (*)(Caller&, Extra..., T&), Extra...> {
             const s64 value = TRY(to_value(F(caller, extra..., out)));
             TRY(where.out<decltype(out.v)>().write(out.v));
             return value;
+        } else if constexpr (std::is_const_v<T>) {
+            T in = TRY(where.in<std::remove_const_t<T>>().read());
+            return to_value(F(caller, extra..., in));
         } else {
             T both = TRY(where.in<T>().read());
             const s64 value = TRY(to_value(F(caller, extra..., both)));

@@ -10,8 +10,19 @@ namespace domus::hypercall {
 
 template <class L>
 inline constexpr Row kRows[] = {
+    row<L, &set_trap_table>(__HYPERVISOR_set_trap_table, "set_trap_table"),
+    row<L, &stack_switch>(__HYPERVISOR_stack_switch, "stack_switch"),
+    row<L, &set_callbacks>(__HYPERVISOR_set_callbacks, "set_callbacks"),
+    row<L, &fpu_taskswitch>(__HYPERVISOR_fpu_taskswitch, "fpu_taskswitch"),
+    row<L, &set_debugreg>(__HYPERVISOR_set_debugreg, "set_debugreg"),
+    row<L, &get_debugreg>(__HYPERVISOR_get_debugreg, "get_debugreg"),
     row<L, &multicall>(__HYPERVISOR_multicall, "multicall"),
     row<L, &xen_version>(__HYPERVISOR_xen_version, "xen_version"),
+    row<L, &vm_assist>(__HYPERVISOR_vm_assist, "vm_assist"),
+    row<L, &iret>(__HYPERVISOR_iret, "iret"),
+    row<L, &set_segment_base>(__HYPERVISOR_set_segment_base, "set_segment_base"),
+    row<L, &nmi_op>(__HYPERVISOR_nmi_op, "nmi_op"),
+    row<L, &callback_op>(__HYPERVISOR_callback_op, "callback_op"),
 };
 
 }  // namespace domus::hypercall

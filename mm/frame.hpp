@@ -3,6 +3,7 @@
 // it, and, for a PV guest's page, as what it is being used (page type and count).
 #pragma once
 
+#include <array>
 #include <atomic>
 
 #include <port_inline/frame_table.hpp>  // Frame* frame_table_base()
@@ -16,15 +17,15 @@ inline constexpr DomId kOwnerNone{0x7ff4};  // the ABI's DOMID_INVALID: free, or
 inline constexpr DomId kOwnerIo{0x7ff1};    // DOMID_IO: device memory and reserved regions
 inline constexpr DomId kOwnerXen{0x7ff2};   // DOMID_XEN: hypervisor pages shared with domains
 
+// All zero is a frame that nobody uses and that is not in the heap: fresh metadata needs no initialisation.
 struct Frame {
     std::atomic<u64> refs;  // allocation state and general reference count: mm/frame_refs.hpp
     std::atomic<u64> type;  // PV page type, its state and count: mm/page_type.hpp
-    u32 next,
-        prev;  // links of the list the frame is on (free list, or its owner's pages): mfn, or kNoFrameLink
-    DomId owner;
-    u8 order;  // of the free block that starts here
-    u8 flags;
-    u32 stamp;  // port::tlb_clock() when a mapping of the frame may last have gone stale
+    u32 next, prev;         // links of the list the frame is on (free list, or its owner's pages), as mfns
+    DomId owner;            // means something only while refs counts at least one
+    u8 order;               // of the free block that starts here
+    u8 flags;               // kFrame*
+    u32 stamp;              // port::tlb_clock() when a mapping of the frame may last have gone stale
 };
 static_assert(sizeof(Frame) == 32);
 inline constexpr u32 kNoFrameLink = ~u32{0};
@@ -34,8 +35,32 @@ inline constexpr u32 kNoFrameLink = ~u32{0};
 inline Frame& frame_of(Mfn m) { return port::frame_table_base()[m.v]; }
 inline Mfn mfn_of(const Frame& f) { return Mfn(static_cast<u64>(&f - port::frame_table_base())); }
 
+// Frame::flags. The heap lock guards them, but for kFrameHole, which only boot and memory hot-add change.
+inline constexpr u8 kFrameHole = 1u << 0;      // not RAM, though its metadata exists
+inline constexpr u8 kFrameFreeHead = 1u << 1;  // first frame of a free block of the heap
+inline constexpr u8 kFrameStale = 1u << 2;     // (free block) TLBs may hold translations older than `stamp`
+
+// Metadata exists in units of one GiB ("chunks"), for up to 5 TiB: what the direct map can hold.
+inline constexpr u64 kChunkFrames = kGiB / kPageSize;
+inline constexpr u64 kMaxChunks = 5 * kKiB;
+inline constexpr u64 kMaxFrames = kMaxChunks * kChunkFrames;
+
+// Declares frames [first, first+count) to be RAM. Their metadata exists (port::populate_metadata). At boot,
+// or under the lock of memory hot-add. The remaining frames of a chunk stay holes until they are declared
+// too.
+void ram_add(Mfn first, u64 count);
+
+namespace detail {
+extern constinit std::array<u64, kMaxChunks / 64> ram_chunks;  // bit set: the chunk has RAM, thus metadata
+}
+
 // Is there a Frame for this number? True for RAM, false for holes, device memory and numbers beyond memory.
 // Constant time.
-bool frame_valid(Mfn m);
+inline bool frame_valid(Mfn m) {
+    if (m.v >= kMaxFrames) return false;
+    const u64 chunk = m.v / kChunkFrames;
+    if (((detail::ram_chunks[chunk / 64] >> (chunk % 64)) & 1) == 0) return false;
+    return (frame_of(m).flags & kFrameHole) == 0;
+}
 
 }  // namespace domus

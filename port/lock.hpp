@@ -24,6 +24,7 @@ enum class Rank : u8 {
     scheduler,
     timer,
     irq,
+    objects,  // small-object allocator
     heap,
     device,
     console,

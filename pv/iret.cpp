@@ -1,54 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// HYPERVISOR_iret: the return of a PV guest's kernel, from an exception or to user mode (public
-// arch-x86/xen-x86_64.h, struct iret_context).
+// The iret hypercall.
 #include "pv/iret.hpp"
 
-#include "abi/xen.hpp"
-#include "arch_state/offsets.hpp"
-#include "base/log.hpp"
+#include <atomic>
+
 #include "core/domain.hpp"
-#include "core/vcpu.hpp"
-#include "port/guest_memory.hpp"
+#include "port/guest_ptr.hpp"
 #include "port/pv_hw.hpp"
-#include "pv/bounce.hpp"
+#include "pv/address.hpp"
+#include "pv/descriptors.hpp"
 
 namespace domus::pv {
 
-void iret(Vcpu& v, GuestRegs& regs) {
-    iret_context context;
-    if (port::copy_from_guest(&context, Vaddr(regs.rsp), sizeof context) != 0) {
-        guest_log(Level::error, "d{}v{}: iret with an unreadable stack at {:x}: the domain is crashed",
-                  v.domain->id, v.id, regs.rsp);
-        return port::crash_current_domain(v);
+namespace {
+// A guest keeps these in RFLAGS; the rest is the hypervisor's: interrupts on, I/O privilege 0, no nested
+// task, no virtual-8086.
+constexpr u64 kFlagsOfGuest = ~(kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVip | 0xffffffff00000000u);
+}  // namespace
+
+Result<IretTarget> iret_target(const GuestRegs& now, const iret_context& frame) {
+    if (!canonical(frame.rip)) return fail(Error::inval);
+    IretTarget t{.regs = now};
+    GuestRegs& r = t.regs;
+    r.rax = frame.rax;
+    r.rip = frame.rip;
+    r.rsp = frame.rsp;
+    r.rflags = (frame.rflags & kFlagsOfGuest) | kFlagIf | kFlagFixed;
+    t.events_masked = (frame.rflags & kFlagIf) == 0;
+    t.iopl = static_cast<u32>((frame.rflags & kFlagIopl) >> 12);
+    t.to_user = (frame.cs & 3) == 3;
+    if ((frame.flags & VGCF_in_syscall) != 0) {
+        // Discards cs, ss, rcx and r11, as SYSRET does.
+        r.cs = FLAT_USER_CS64;
+        r.ss = FLAT_USER_SS64;
+        r.rcx = frame.rip;
+        r.r11 = r.rflags;
+        r.vector = kSyscallVector;
+    } else {
+        r.cs = ring3_selector(static_cast<u16>(frame.cs));
+        r.ss = ring3_selector(static_cast<u16>(frame.ss));
+        r.rcx = frame.rcx;
+        r.r11 = frame.r11;
+        // Not by SYSRET: the exit path must restore everything.
+        r.vector = 0;
     }
-    // In a saved CS, privilege level 3 means user mode, all else the guest's kernel.
-    if ((context.cs & 3) == 3) {
-        if (v.pv.user_table == kNoMfn) {
-            guest_log(Level::error,
-                      "d{}v{}: iret to user mode without a user page table: the domain is crashed",
-                      v.domain->id, v.id);
-            return port::crash_current_domain(v);
-        }
+    return t;
+}
+
+Result<> iret(Vcpu& v, GuestRegs& regs) {
+    const iret_context frame = TRY(GuestIn<iret_context>(regs.rsp).read());
+    const IretTarget target = TRY(iret_target(regs, frame));
+    if (target.to_user) {
+        if (v.pv.user_table == kNoMfn) return fail(Error::fault);
         port::enter_user_mode(v);
     }
-    regs.rip = context.rip;
-    regs.cs = (context.cs & 0xffff) | 3;
-    regs.rflags = sanitise_flags(context.rflags);
-    regs.rsp = context.rsp;
-    regs.ss = (context.ss & 0xffff) | 3;
-    regs.rax = context.rax;
-    regs.vector = 0;
-    if ((context.flags & VGCF_in_syscall) != 0) {
-        // The way back from a system call: RCX and R11 are the instruction's, and SYSRET will do if the
-        // segments are its own.
-        if (regs.cs == SEL_GUEST_CS64 && regs.ss == SEL_GUEST_DS) regs.vector = kSyscallVector;
-        regs.rcx = context.rip;
-        regs.r11 = context.rflags;
-    } else {
-        regs.rcx = context.rcx;
-        regs.r11 = context.r11;
-    }
-    __atomic_store_n(&v.info->evtchn_upcall_mask, (context.rflags & kFlagIf) == 0, __ATOMIC_RELAXED);
+    regs = target.regs;
+    if ((v.domain->vm_assist & (u64{1} << VMASST_TYPE_architectural_iopl)) != 0) v.pv.iopl = target.iopl;
+    // The exit path looks for pending events after this store.
+    std::atomic_ref(v.info->evtchn_upcall_mask)
+        .store(target.events_masked ? 1 : 0, std::memory_order_release);
+    return {};
 }
 
 }  // namespace domus::pv

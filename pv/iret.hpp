@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The iret hypercall: the guest kernel returns to where the frame on its stack says (public
+// arch-x86/xen-x86_64.h, struct iret_context).
 #pragma once
 
-namespace domus {
-struct GuestRegs;
-struct Vcpu;
-namespace pv {
+#include "abi/xen.hpp"
+#include "arch_state/regs.hpp"
+#include "base/result.hpp"
+#include "core/vcpu.hpp"
 
-// Leaves the guest's kernel as the iret_context at its RSP says. It sets all registers: there is no result in
-// RAX. A context that cannot be read crashes the domain.
-void iret(Vcpu& v, GuestRegs& regs);
+namespace domus::pv {
 
-}  // namespace pv
-}  // namespace domus
+// What a frame asks for.
+struct IretTarget {
+    GuestRegs regs;        // complete: what the vCPU goes on with
+    bool to_user = false;  // leave guest kernel mode
+    bool events_masked = false;
+    u32 iopl = 0;  // I/O privilege level in the frame; counts for guests with VMASST_TYPE_architectural_iopl
+};
+
+// Computes the target from the frame and the current registers. EINVAL: an instruction pointer that is not
+// canonical.
+Result<IretTarget> iret_target(const GuestRegs& now, const iret_context& frame);
+
+// The whole operation on the current vCPU. The error, EFAULT for an unreadable frame or as above, means that
+// the domain has to be crashed: there is nowhere to return to.
+Result<> iret(Vcpu& v, GuestRegs& regs);
+
+}  // namespace domus::pv

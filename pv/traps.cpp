@@ -1,121 +1,82 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What happens to a PV guest's exceptions: some the hypervisor answers itself (privileged instructions,
-// writes to page tables), the rest enter the guest's own handlers.
-#include "arch_state/layout.hpp"
-#include "core/domain.hpp"
-#include "core/vcpu.hpp"
-#include "port/guest_entry.hpp"
-#include "port/guest_memory.hpp"
-#include "port/pv_hw.hpp"
-#include "pv/bounce.hpp"
-#include "pv/emulate.hpp"
+// The virtual IDT and the entry points.
+#include "pv/traps.hpp"
 
-namespace domus {
+#include <algorithm>
 
-namespace pv {
-namespace {
+#include "pv/address.hpp"
+#include "pv/descriptors.hpp"
 
-constexpr u32 kIdtError = 1u << 1,
-              kExternalError = 1u << 0;  // bits of a selector error code (AMD APM vol. 2, 8.4.1)
+namespace domus::pv {
 
-bool pushes_error_code(u8 vector) {
-    switch (static_cast<Trap>(vector)) {
-        case Trap::double_fault:
-        case Trap::invalid_tss:
-        case Trap::no_segment:
-        case Trap::stack_fault:
-        case Trap::general_protection:
-        case Trap::page_fault:
-        case Trap::alignment: return true;
-        default: return false;
+Result<> set_trap(PvVcpu& pv, const trap_info_t& info) {
+    if (!canonical(info.address)) return fail(Error::inval);
+    TrapGate& gate = pv.traps[info.vector];
+    if (info.address == 0 && info.cs == 0) {
+        gate = {};
+        return {};
+    }
+    gate.rip = info.address;
+    gate.cs = ring3_selector(info.cs);
+    gate.dpl = static_cast<u8>(TI_GET_DPL(&info));
+    gate.masks_events = TI_GET_IF(&info) != 0;
+    return {};
+}
+
+void clear_traps(PvVcpu& pv) { std::fill_n(pv.traps, kTrapCount, TrapGate{}); }
+
+Result<> register_callback(PvVcpu& pv, u16 type, u16 flags, u64 address) {
+    if (!canonical(address)) return fail(Error::inval);
+    const bool mask = (flags & CALLBACKF_mask_events) != 0;
+    switch (type) {
+        case CALLBACKTYPE_event: pv.event_callback = address; break;
+        case CALLBACKTYPE_failsafe:
+            pv.failsafe_callback = address;
+            pv.failsafe_masks_events = mask;
+            break;
+        case CALLBACKTYPE_syscall:
+            pv.syscall_callback = address;
+            pv.syscall_masks_events = mask;
+            break;
+        case CALLBACKTYPE_syscall32:
+            pv.syscall32_callback = address;
+            pv.syscall32_masks_events = mask;
+            break;
+        case CALLBACKTYPE_sysenter:
+            pv.sysenter_callback = address;
+            pv.sysenter_masks_events = mask;
+            break;
+        case CALLBACKTYPE_nmi: pv.nmi_callback = address; break;
+        default: return fail(Error::nosys);
+    }
+    return {};
+}
+
+Result<> unregister_callback(PvVcpu& pv, u16 type) {
+    switch (type) {
+        case CALLBACKTYPE_nmi: pv.nmi_callback = 0; return {};
+        // A guest cannot be without these: there is nowhere else to go.
+        case CALLBACKTYPE_event:
+        case CALLBACKTYPE_failsafe:
+        case CALLBACKTYPE_syscall:
+        case CALLBACKTYPE_syscall32:
+        case CALLBACKTYPE_sysenter:
+        case CALLBACKTYPE_sysenter_deprecated: return fail(Error::inval);
+        default: return fail(Error::nosys);
     }
 }
 
-// INT n through a gate of ours that ring 3 may not use: the guest's gate n decides. True if it was one.
-bool software_interrupt(Vcpu& v, GuestRegs& regs) {
-    if ((regs.error_code & (kIdtError | kExternalError)) != kIdtError) return false;
-    // The vector comes from the instruction: emulators have been seen to report it wrongly in the error code.
-    u8 code[2];
-    if (port::copy_from_guest(code, Vaddr(regs.rip), sizeof code) != 0 || code[0] != 0xcd) return false;
-    const TrapGate& gate = v.pv.traps[code[1]];
-    const u8 cpl = v.pv.in_kernel ? 1 : 3;
-    if (!gate.present() || gate.dpl < cpl) {
-        inject_trap(v, regs, static_cast<u8>(Trap::general_protection), code[1] * 8u + kIdtError);
-        return true;
-    }
-    regs.rip += 2;
-    inject_trap(v, regs, code[1], std::nullopt);
-    return true;
+Result<> set_callbacks(PvVcpu& pv, u64 event, u64 failsafe, u64 syscall) {
+    if (!canonical(event) || !canonical(failsafe) || !canonical(syscall)) return fail(Error::inval);
+    pv.event_callback = event;
+    pv.failsafe_callback = failsafe;
+    pv.syscall_callback = syscall;
+    return {};
 }
 
-void act(Vcpu& v, GuestRegs& regs, const EmulateResult& result) {
-    if (result.action != EmulateResult::Action::inject) return;
-    if (result.vector == static_cast<u8>(Trap::page_fault))
-        inject_page_fault(v, regs, result.error_code, result.address);
-    else if (pushes_error_code(result.vector))
-        inject_trap(v, regs, result.vector, result.error_code);
-    else
-        inject_trap(v, regs, result.vector, std::nullopt);
+void set_kernel_stack(PvVcpu& pv, u64 ss, u64 sp) {
+    pv.kernel_ss = ring3_selector(static_cast<u16>(ss));
+    pv.kernel_sp = sp;
 }
 
-void general_protection(Vcpu& v, GuestRegs& regs) {
-    if (software_interrupt(v, regs)) return;
-    if (regs.error_code != 0)
-        return inject_trap(v, regs, static_cast<u8>(Trap::general_protection), regs.error_code);
-    act(v, regs, emulate_privileged(v, regs));
-}
-
-void page_fault(Vcpu& v, GuestRegs& regs, u64 address) {
-    constexpr u32 kWriteToPresent = kPfPresent | kPfWrite;
-    if (v.pv.in_kernel && (regs.error_code & (kWriteToPresent | kPfReserved | kPfFetch)) == kWriteToPresent &&
-        layout::guest_may_access(address)) {
-        const EmulateResult result = emulate_pte_write(v, regs, Vaddr(address));
-        if (result.action != EmulateResult::Action::none) return act(v, regs, result);
-    }
-    inject_page_fault(v, regs, regs.error_code, address);
-}
-
-}  // namespace
-}  // namespace pv
-
-namespace upcall {
-
-void guest_trap(Vcpu& v, GuestRegs& regs, u64 fault_address) {
-    using namespace pv;
-    const u8 vector = static_cast<u8>(regs.vector);
-    switch (static_cast<Trap>(vector)) {
-        case Trap::page_fault: return page_fault(v, regs, fault_address);
-        case Trap::general_protection: return general_protection(v, regs);
-        case Trap::invalid_opcode: {
-            const EmulateResult result = emulate_forced(v, regs);
-            if (result.action != EmulateResult::Action::none) return act(v, regs, result);
-            return inject_trap(v, regs, vector, std::nullopt);
-        }
-        case Trap::no_device:
-            // The guest asked for this fault (fpu_taskswitch); the ABI clears its TS on the way.
-            v.pv.cr0 &= ~u64{1u << 3};
-            port::set_task_switched(v, false);
-            return inject_trap(v, regs, vector, std::nullopt);
-        case Trap::debug:
-            v.pv.debug_regs[6] = fault_address;
-            return inject_trap(v, regs, vector, std::nullopt);
-        default:
-            return inject_trap(v, regs, vector,
-                               pushes_error_code(vector) ? std::optional(regs.error_code) : std::nullopt);
-    }
-}
-
-void guest_user_syscall(Vcpu& v, GuestRegs& regs) {
-    pv::bounce(v, regs, {.rip = v.pv.syscall_callback, .masks_events = v.pv.syscall_masks_events});
-}
-
-void guest_failsafe(Vcpu& v, GuestRegs& regs) {
-    pv::bounce(v, regs, {.rip = v.pv.failsafe_callback, .masks_events = v.pv.failsafe_masks_events});
-}
-
-void deliver_events(Vcpu& v, GuestRegs& regs) {
-    pv::bounce(v, regs, {.rip = v.pv.event_callback, .masks_events = true});
-}
-
-}  // namespace upcall
-}  // namespace domus
+}  // namespace domus::pv

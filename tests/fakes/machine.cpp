@@ -46,15 +46,16 @@ Machine::Machine(u64 bytes, u32 cpu_number)
     machine = this;
     port::fake_ram = reserve<u8>(bytes);
     port::fake_ram_bytes = bytes;
-    port::fake_frame_table = reserve<Frame>(bytes / kPageSize * sizeof(Frame));
-    port::fake_m2p = reserve<u64>(bytes / kPageSize * sizeof(u64));
+    // Metadata comes in whole GiB, as populate_metadata() makes it.
+    port::fake_frame_table = reserve<Frame>(round_up(bytes, kGiB) / kPageSize * sizeof(Frame));
+    port::fake_m2p = reserve<u64>(round_up(bytes, kGiB) / kPageSize * sizeof(u64));
     port::fake_cpu = CpuId(0);
 }
 
 Machine::~Machine() {
     munmap(port::fake_ram, ram_bytes);
-    munmap(port::fake_frame_table, ram_bytes / kPageSize * sizeof(Frame));
-    munmap(port::fake_m2p, ram_bytes / kPageSize * sizeof(u64));
+    munmap(port::fake_frame_table, round_up(ram_bytes, kGiB) / kPageSize * sizeof(Frame));
+    munmap(port::fake_m2p, round_up(ram_bytes, kGiB) / kPageSize * sizeof(u64));
     machine = nullptr;
 }
 
@@ -91,6 +92,7 @@ void flush_domain(DomId) { machine->domain_flushes++, machine->tlb_clock++; }
 void flush_domain_since(DomId, u32 stamp) {
     if (static_cast<s32>(machine->tlb_clock - stamp) <= 0) machine->domain_flushes++, machine->tlb_clock++;
 }
+void flush_since(u32 stamp) { flush_domain_since(DomId(0), stamp); }
 void flush_domain_page(DomId, Vaddr) { machine->page_flushes++; }
 void flush_local() { machine->domain_flushes++; }
 void flush_local_page(Vaddr) { machine->page_flushes++; }

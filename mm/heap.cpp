@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The buddy allocator. One node now; a NUMA machine will have one BuddyNode for each node.
+#include "mm/heap.hpp"
+
+#include <bit>
+#include <cstring>
+
+#include "base/assert.hpp"
+#include "port/lock.hpp"
+#include "port/memory.hpp"
+#include "port/tlb.hpp"
+
+namespace domus {
+
+namespace {
+
+// Zone z holds addresses in [2^(20+z), 2^(21+z)); zone 0 holds the first MiB as well.
+constexpr unsigned kLowestZoneBits = 20 - kPageShift;  // for frame numbers
+constexpr unsigned kZones = 52 - 20;
+constexpr u32 kEnd = ~u32{0};
+
+constexpr unsigned zone_of(u64 frame) {
+    const unsigned bits = static_cast<unsigned>(std::bit_width(frame));
+    return bits <= kLowestZoneBits ? 0 : bits - 1 - kLowestZoneBits;
+}
+
+class BuddyNode {
+  public:
+    void put(u64 first, unsigned order, u8 stale, u32 stamp);
+    // A free block of the order, or kEnd; sets what its frames' translations need.
+    u64 take(unsigned order, unsigned zone_limit, bool& stale, u32& stamp);
+
+    u64 free_frames = 0, total_frames = 0, scrubbed_frames = 0;
+
+  private:
+    struct Zone {
+        u32 orders = 0;  // bit o: the list of order o is not empty
+        std::array<u32, kMaxOrder + 1> head{};
+    };
+
+    void push(u64 first, unsigned order, u8 stale, u32 stamp);
+    void unlink(u64 first, unsigned order);
+
+    u32 zones_ = 0;  // bit z: zone z has a free block
+    std::array<Zone, kZones> zone_{};
+};
+
+Frame& frame(u64 m) { return frame_of(Mfn(m)); }
+
+void BuddyNode::push(u64 first, unsigned order, u8 stale, u32 stamp) {
+    const unsigned z = zone_of(first);
+    Zone& zone = zone_[z];
+    Frame& f = frame(first);
+    const bool was_empty = (zone.orders >> order & 1) == 0;
+    f.next = was_empty ? kEnd : zone.head[order];
+    f.prev = kEnd;
+    f.order = static_cast<u8>(order);
+    f.flags = static_cast<u8>(kFrameFreeHead | stale);
+    f.stamp = stamp;
+    if (!was_empty) frame(f.next).prev = static_cast<u32>(first);
+    zone.head[order] = static_cast<u32>(first);
+    zone.orders |= 1u << order;
+    zones_ |= 1u << z;
+}
+
+void BuddyNode::unlink(u64 first, unsigned order) {
+    const unsigned z = zone_of(first);
+    Zone& zone = zone_[z];
+    Frame& f = frame(first);
+    if (f.next != kEnd) frame(f.next).prev = f.prev;
+    if (f.prev != kEnd) {
+        frame(f.prev).next = f.next;
+    } else if (f.next != kEnd) {
+        zone.head[order] = f.next;
+    } else {
+        zone.orders &= ~(1u << order);
+        if (zone.orders == 0) zones_ &= ~(1u << z);
+    }
+    f.flags = 0;
+}
+
+void BuddyNode::put(u64 first, unsigned order, u8 stale, u32 stamp) {
+    free_frames += u64{1} << order;
+    // The buddy's metadata exists: buddies share a chunk. They must share a zone, else a block could reach
+    // over an address limit.
+    for (; order < kMaxOrder; order++) {
+        const u64 buddy = first ^ (u64{1} << order);
+        const Frame& b = frame(buddy);
+        if ((b.flags & kFrameFreeHead) == 0 || b.order != order || zone_of(buddy) != zone_of(first)) break;
+        if ((b.flags & kFrameStale) != 0) {
+            if (stale == 0 || static_cast<s32>(b.stamp - stamp) > 0) stamp = b.stamp;
+            stale = kFrameStale;
+        }
+        unlink(buddy, order);
+        first &= ~(u64{1} << order);
+    }
+    push(first, order, stale, stamp);
+}
+
+u64 BuddyNode::take(unsigned order, unsigned zone_limit, bool& stale, u32& stamp) {
+    u32 zones = zone_limit >= 32 ? zones_ : zones_ & ((1u << zone_limit) - 1);
+    while (zones != 0) {
+        const unsigned z = 31 - static_cast<unsigned>(std::countl_zero(zones));
+        const u32 orders = zone_[z].orders & (~u32{0} << order);
+        if (orders == 0) {
+            zones &= ~(1u << z);
+            continue;
+        }
+        unsigned have = static_cast<unsigned>(std::countr_zero(orders));
+        const u64 first = zone_[z].head[have];
+        const Frame& f = frame(first);
+        const u8 stale_bit = f.flags & kFrameStale;
+        stale = stale_bit != 0;
+        stamp = f.stamp;
+        unlink(first, have);
+        while (have > order) {
+            have--;
+            push(first + (u64{1} << have), have, stale_bit, stamp);
+        }
+        free_frames -= u64{1} << order;
+        return first;
+    }
+    return kEnd;
+}
+
+constinit Guarded<BuddyNode, Rank::heap> node0;
+constinit u64 fail_countdown = ~u64{0};
+
+void give(Mfn first, unsigned order, u8 stale) {
+    ASSERT(order <= kMaxOrder && (first.v & ((u64{1} << order) - 1)) == 0);
+    ASSERT((frame_of(first).flags & (kFrameFreeHead | kFrameHole)) == 0);
+    auto node = node0.lock();
+    node->put(first.v, order, stale, stale != 0 ? port::tlb_clock() : 0);
+}
+
+}  // namespace
+
+void heap_add(Mfn first, u64 count) {
+    u64 at = first.v;
+    const u64 end = at + count;
+    while (at < end) {
+        unsigned order = at == 0 ? kMaxOrder : static_cast<unsigned>(std::countr_zero(at));
+        if (order > kMaxOrder) order = kMaxOrder;
+        // A block lies in one zone: address limits are kept by zone.
+        while (at + (u64{1} << order) > end || zone_of(at) != zone_of(at + (u64{1} << order) - 1)) order--;
+        give(Mfn(at), order, 0);
+        at += u64{1} << order;
+    }
+    auto node = node0.lock();
+    node->total_frames += count;
+}
+
+Result<Mfn> alloc_frames(unsigned order, AllocLimits limits) {
+    if (order > kMaxOrder) return fail(Error::nomem);
+    if (fail_countdown != ~u64{0} && fail_countdown-- == 0) return fail(Error::nomem);
+    // Zone z ends at 2^(21+z); it is within the limit if that is at most 2^address_bits.
+    if (limits.address_bits < kLowestZoneBits + kPageShift) return fail(Error::nomem);
+    const unsigned zone_limit =
+        limits.address_bits >= 52 ? 32 : limits.address_bits - (kLowestZoneBits + kPageShift);
+    if (zone_limit == 0) return fail(Error::nomem);
+    bool stale = false;
+    u32 stamp = 0;
+    u64 first;
+    {
+        auto node = node0.lock();
+        first = node->take(order, zone_limit, stale, stamp);
+        if (first == kEnd) return fail(Error::nomem);
+        if (limits.scrub) node->scrubbed_frames += u64{1} << order;
+    }
+    if (stale) port::flush_since(stamp);
+    if (limits.scrub) std::memset(port::frame_ptr(Mfn(first)), 0, kPageSize << order);
+    return Mfn(first);
+}
+
+void free_frames(Mfn first, unsigned order) { give(first, order, 0); }
+void free_guest_frames(Mfn first, unsigned order) { give(first, order, kFrameStale); }
+
+u64 heap_free_frames() { return node0.lock()->free_frames; }
+u64 heap_total_frames() { return node0.lock()->total_frames; }
+u64 heap_scrubbed_frames() { return node0.lock()->scrubbed_frames; }
+
+void heap_reset() {
+    *node0.lock() = BuddyNode{};
+    detail::ram_chunks = {};
+    fail_countdown = ~u64{0};
+}
+void heap_fail_after(u64 n) { fail_countdown = n; }
+
+}  // namespace domus

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What happens to a PV guest's exceptions: some the hypervisor answers itself (privileged instructions,
+// writes to page tables), the rest enter the guest's own handlers.
+#include "arch_state/layout.hpp"
+#include "core/domain.hpp"
+#include "core/vcpu.hpp"
+#include "port/guest_entry.hpp"
+#include "port/guest_memory.hpp"
+#include "port/pv_hw.hpp"
+#include "pv/bounce.hpp"
+#include "pv/emulate.hpp"
+
+namespace domus {
+
+namespace pv {
+namespace {
+
+constexpr u32 kIdtError = 1u << 1,
+              kExternalError = 1u << 0;  // bits of a selector error code (AMD APM vol. 2, 8.4.1)
+
+bool pushes_error_code(u8 vector) {
+    switch (static_cast<Trap>(vector)) {
+        case Trap::double_fault:
+        case Trap::invalid_tss:
+        case Trap::no_segment:
+        case Trap::stack_fault:
+        case Trap::general_protection:
+        case Trap::page_fault:
+        case Trap::alignment: return true;
+        default: return false;
+    }
+}
+
+// INT n through a gate of ours that ring 3 may not use: the guest's gate n decides. True if it was one.
+bool software_interrupt(Vcpu& v, GuestRegs& regs) {
+    if ((regs.error_code & (kIdtError | kExternalError)) != kIdtError) return false;
+    // The vector comes from the instruction: emulators have been seen to report it wrongly in the error code.
+    u8 code[2];
+    if (port::copy_from_guest(code, Vaddr(regs.rip), sizeof code) != 0 || code[0] != 0xcd) return false;
+    const TrapGate& gate = v.pv.traps[code[1]];
+    const u8 cpl = v.pv.in_kernel ? 1 : 3;
+    if (!gate.present() || gate.dpl < cpl) {
+        inject_trap(v, regs, static_cast<u8>(Trap::general_protection), code[1] * 8u + kIdtError);
+        return true;
+    }
+    regs.rip += 2;
+    inject_trap(v, regs, code[1], std::nullopt);
+    return true;
+}
+
+void act(Vcpu& v, GuestRegs& regs, const EmulateResult& result) {
+    if (result.action != EmulateResult::Action::inject) return;
+    if (result.vector == static_cast<u8>(Trap::page_fault))
+        inject_page_fault(v, regs, result.error_code, result.address);
+    else if (pushes_error_code(result.vector))
+        inject_trap(v, regs, result.vector, result.error_code);
+    else
+        inject_trap(v, regs, result.vector, std::nullopt);
+}
+
+void general_protection(Vcpu& v, GuestRegs& regs) {
+    if (software_interrupt(v, regs)) return;
+    if (regs.error_code != 0)
+        return inject_trap(v, regs, static_cast<u8>(Trap::general_protection), regs.error_code);
+    act(v, regs, emulate_privileged(v, regs));
+}
+
+void page_fault(Vcpu& v, GuestRegs& regs, u64 address) {
+    constexpr u32 kWriteToPresent = kPfPresent | kPfWrite;
+    if (v.pv.in_kernel && (regs.error_code & (kWriteToPresent | kPfReserved | kPfFetch)) == kWriteToPresent &&
+        layout::guest_may_access(address)) {
+        const EmulateResult result = emulate_pte_write(v, regs, Vaddr(address));
+        if (result.action != EmulateResult::Action::none) return act(v, regs, result);
+    }
+    inject_page_fault(v, regs, regs.error_code, address);
+}
+
+}  // namespace
+}  // namespace pv
+
+namespace upcall {
+
+void guest_trap(Vcpu& v, GuestRegs& regs, u64 fault_address) {
+    using namespace pv;
+    const u8 vector = static_cast<u8>(regs.vector);
+    switch (static_cast<Trap>(vector)) {
+        case Trap::page_fault: return page_fault(v, regs, fault_address);
+        case Trap::general_protection: return general_protection(v, regs);
+        case Trap::invalid_opcode: {
+            const EmulateResult result = emulate_forced(v, regs);
+            if (result.action != EmulateResult::Action::none) return act(v, regs, result);
+            return inject_trap(v, regs, vector, std::nullopt);
+        }
+        case Trap::no_device:
+            // The guest asked for this fault (fpu_taskswitch); the ABI clears its TS on the way.
+            v.pv.cr0 &= ~u64{1u << 3};
+            port::set_task_switched(v, false);
+            return inject_trap(v, regs, vector, std::nullopt);
+        case Trap::debug:
+            v.pv.debug_regs[6] = fault_address;
+            return inject_trap(v, regs, vector, std::nullopt);
+        default:
+            return inject_trap(v, regs, vector,
+                               pushes_error_code(vector) ? std::optional(regs.error_code) : std::nullopt);
+    }
+}
+
+void guest_user_syscall(Vcpu& v, GuestRegs& regs) {
+    pv::bounce(v, regs, {.rip = v.pv.syscall_callback, .masks_events = v.pv.syscall_masks_events});
+}
+
+void guest_failsafe(Vcpu& v, GuestRegs& regs) {
+    pv::bounce(v, regs, {.rip = v.pv.failsafe_callback, .masks_events = v.pv.failsafe_masks_events});
+}
+
+void deliver_events(Vcpu& v, GuestRegs& regs) {
+    pv::bounce(v, regs, {.rip = v.pv.event_callback, .masks_events = true});
+}
+
+}  // namespace upcall
+}  // namespace domus
