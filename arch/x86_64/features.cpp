@@ -3,6 +3,7 @@
 #include "arch/features.hpp"
 
 #include "arch/insn.hpp"
+#include "port/cpuid.hpp"
 
 namespace domus::x86 {
 
@@ -47,3 +48,12 @@ void enable_cpu_features() {
 }
 
 }  // namespace domus::x86
+
+namespace domus::port {
+
+CpuidLeaf cpuid(u32 leaf, u32 subleaf) {
+    const x86::CpuidResult r = x86::cpuid(leaf, subleaf);
+    return {r.eax, r.ebx, r.ecx, r.edx};
+}
+
+}  // namespace domus::port
