@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table of the hypervisor's options. docs/command-line.md is made from it.
+#include "boot/cmdline.hpp"
+#include "drivers/parse.hpp"
+
+namespace domus {
+namespace {
+
+using B = BootOptions;
+using Text = std::string_view;
+
+template <auto Member>
+bool set_flag(B& o, Text v) {
+    const auto b = parse_bool(v);
+    if (b) o.*Member = *b;
+    return b.has_value();
+}
+
+template <auto Member>
+bool set_text(B& o, Text v) {
+    o.*Member = v;
+    return !v.empty();
+}
+
+template <auto Member, u64 Min, u64 Max>
+bool set_number(B& o, Text v) {
+    const auto n = parse_number(v, Max);
+    if (!n || *n < Min) return false;
+    o.*Member = static_cast<std::remove_reference_t<decltype(o.*Member)>>(*n);
+    return true;
+}
+
+// One of the words in `choices`, which are separated by '|'.
+bool set_choice(Text& out, Text v, Text choices) {
+    while (!choices.empty())
+        if (cut(choices, '|') == v) return out = v, true;
+    return false;
+}
+
+template <auto Member>
+bool set_levels(B& o, Text v) {
+    const auto levels = parse_levels(v);
+    if (levels) o.*Member = *levels;
+    return levels.has_value();
+}
+
+template <auto Member, auto Given>
+bool set_uart(B& o, Text v) {
+    if (!parse_uart(v, o.*Member)) return false;
+    return o.*Given = true;
+}
+
+bool set_timestamps(B& o, Text v) {
+    if (const auto b = parse_bool(v)) {
+        o.console_timestamps = *b ? StampKind::date : StampKind::none;
+        return true;
+    }
+    const auto kind = parse_stamp_kind(v);
+    if (kind) o.console_timestamps = *kind;
+    return kind.has_value();
+}
+
+bool set_conring(B& o, Text v) {
+    const auto size = parse_size_in_kib(v);
+    if (!size || *size > 256 * kMiB) return false;
+    o.conring_size = *size;
+    return true;
+}
+
+bool set_dom0_mem(B& o, Text v) {
+    Dom0MemoryOption parsed = o.dom0_mem;
+    do {
+        Text part = cut(v, ',');
+        std::optional<MemoryAmount>* which = &parsed.amount;
+        if (part.starts_with("min:"))
+            which = &parsed.min, part.remove_prefix(4);
+        else if (part.starts_with("max:"))
+            which = &parsed.max, part.remove_prefix(4);
+        const auto amount = parse_memory_amount(part);
+        if (!amount) return false;
+        *which = amount;
+    } while (!v.empty());
+    o.dom0_mem = parsed;
+    return true;
+}
+
+bool set_dom0_vcpus(B& o, Text v) {
+    constexpr u64 kMost = 8192;
+    const usize dash = v.find('-');
+    const auto first = parse_number(v.substr(0, dash), kMost);
+    VcpuRange range;
+    if (dash == Text::npos) {
+        if (!first || *first == 0) return false;
+        range.min = range.max = static_cast<u32>(*first);
+    } else {
+        const Text rest = v.substr(dash + 1);
+        const auto second = parse_number(rest, kMost);
+        if ((!first && dash != 0) || (!second && !rest.empty()) || (!first && !second)) return false;
+        if (first) range.min = static_cast<u32>(*first);
+        if (second) range.max = static_cast<u32>(*second);
+        if (range.min == 0 || range.max < range.min) return false;
+    }
+    o.dom0_max_vcpus = range;
+    return true;
+}
+
+bool set_reboot(B& o, Text v) { return set_choice(o.reboot, v, "acpi|a|kbd|k|triple|t|pci|p|efi|e|no|n"); }
+
+constexpr Text kBoolean = "<boolean>";
+using enum OptionKind;
+
+constexpr Option kOptions[] = {
+    {"console", value, "<device>[,<device>...]", "com1,vga",
+     "Where the hypervisor's messages and dom0's console go: com1, com2, vga, none.", set_text<&B::console>},
+    {"com1", value, "<baud>[/<base-baud>][,[<data><parity><stop>][,[<io-base>][,[<irq>]]]]",
+     "115200,8n1,0x3f8,4", "The first serial port. A baud of auto keeps what firmware has set.",
+     set_uart<&B::com1, &B::com1_given>},
+    {"com2", value, "<baud>[/<base-baud>][,[<data><parity><stop>][,[<io-base>][,[<irq>]]]]",
+     "115200,8n1,0x2f8,3", "The second serial port.", set_uart<&B::com2, &B::com2_given>},
+    {"loglvl", value, "<level>[/<level>]", "warning",
+     "The hypervisor's own messages up to the first level (none, error, warning, info, debug, all) are "
+     "shown, "
+     "those up to the second at a limited rate.",
+     set_levels<&B::log_levels>},
+    {"guest_loglvl", value, "<level>[/<level>]", "none/warning",
+     "The same for messages that report what a guest did.", set_levels<&B::guest_levels>},
+    {"console_timestamps", value, "none|date|datems|boot|raw|<boolean>", "none",
+     "A time in front of each message: the date, with milliseconds, seconds since boot, or the TSC.",
+     set_timestamps},
+    {"sync_console", boolean, kBoolean, "off",
+     "Every message is sent to the end before the hypervisor goes on. Slow; for hunting crashes.",
+     set_flag<&B::sync_console>},
+    {"console_to_ring", boolean, kBoolean, "off",
+     "Guests' console output goes to the ring that the toolstack reads, too.", set_flag<&B::console_to_ring>},
+    {"conring_size", value, "<size>", "by the number of CPUs",
+     "The size of the ring of messages that the toolstack can read, rounded up to a power of two.",
+     set_conring},
+    {"conswitch", value, "<letter>[x]", "a",
+     "Ctrl and this letter, three times, switch the keyboard between dom0 and the hypervisor. With x after "
+     "it, the keyboard starts at the hypervisor.",
+     set_text<&B::conswitch>},
+
+    {"dom0_mem", value, "[min:<amount>,][max:<amount>,]<amount>",
+     "all but 1/16 of memory, at most 128 MiB of it",
+     "Dom0's memory at its start, its least, and the most it may grow to. An amount is <size>, -<size> (all "
+     "but that), <n>% (of what is available) or <size>+<n>%. Sizes take the suffixes B, K, M, G, T, and "
+     "count KiB without one.",
+     set_dom0_mem},
+    {"dom0_max_vcpus", value, "<n>|<min>-<max>|<min>-|-<max>", "as many as CPUs",
+     "Dom0's virtual CPUs: a number, or limits for the number of CPUs of the machine.", set_dom0_vcpus},
+    {"dom0_vcpus_pin", boolean, kBoolean, "off", "Dom0's virtual CPU n runs on CPU n only.",
+     set_flag<&B::dom0_vcpus_pin>},
+
+    {"maxcpus", value, "<n>", "all", "How many CPUs are used.", set_number<&B::maxcpus, 1, 0xffffffff>},
+    {"nosmp", boolean, kBoolean, "off", "Only the CPU that the machine starts on is used.",
+     set_flag<&B::nosmp>},
+    {"sched", value, "credit2|credit|rtds|null|arinc653", "credit2", "The scheduler of the virtual CPUs.",
+     [](B& o, Text v) { return set_choice(o.sched, v, "credit2|credit|rtds|null|arinc653"); }},
+    {"sched_ratelimit_us", value, "<microseconds>", "1000",
+     "How long a virtual CPU runs at least before another one preempts it; 0, or 100 to 500000.",
+     [](B& o, Text v) {
+         const auto n = parse_number(v, 500'000);
+         if (!n || (*n != 0 && *n < 100)) return false;
+         o.sched_ratelimit_us = *n;
+         return true;
+     }},
+
+    {"noreboot", boolean, kBoolean, "off",
+     "After a crash of the hypervisor or of dom0 the machine stops, instead of rebooting.",
+     set_flag<&B::noreboot>},
+    {"reboot", value, "acpi|kbd|triple|pci|efi|no", "what the machine offers",
+     "How the machine is rebooted: ACPI's reset register, the keyboard controller, a triple fault, port "
+     "0xcf9, EFI, or not at all. The first letter suffices.",
+     set_reboot},
+    {"clocksource", value, "tsc|hpet|acpi|pit", "the best there is",
+     "The clock that the TSC is measured against.",
+     [](B& o, Text v) { return set_choice(o.clocksource, v, "tsc|hpet|acpi|pit"); }},
+
+    {"smep", boolean, kBoolean, "on", "Supervisor-mode execution prevention, where the CPU has it.",
+     set_flag<&B::smep>},
+    {"smap", boolean, kBoolean, "on", "Supervisor-mode access prevention, where the CPU has it.",
+     set_flag<&B::smap>},
+    {"nosmap", boolean, kBoolean, "off", "The same as no-smap.",
+     [](B& o, Text v) {
+         const auto b = parse_bool(v);
+         if (b) o.smap = !*b;
+         return b.has_value();
+     }},
+    {"xsave", boolean, kBoolean, "on", "The extended state (AVX and later), where the CPU has it.",
+     set_flag<&B::xsave>},
+    {"pku", boolean, kBoolean, "on", "Protection keys for guests, where the CPU has them.",
+     set_flag<&B::pku>},
+    {"fsgsbase", boolean, kBoolean, "on", "The FSGSBASE instructions, where the CPU has them.",
+     set_flag<&B::fsgsbase>},
+    {"x2apic", boolean, kBoolean, "on", "The x2APIC mode of the local APICs, where the CPU has it.",
+     set_flag<&B::x2apic>},
+    {"watchdog", boolean, kBoolean, "off", "A non-maskable interrupt reports a CPU that makes no progress.",
+     set_flag<&B::watchdog>},
+
+    // What Debian's GRUB scripts and common guides put on the line and what is pointless here.
+    {"placeholder", no_use, "", "", "Debian's GRUB scripts pass it in place of a file name.", nullptr},
+    {"no-real-mode", no_use, "", "", "Domus never calls the BIOS.", nullptr},
+    {"edd", no_use, "off|on|skipmbr", "", "Domus never calls the BIOS.", nullptr},
+    {"edid", no_use, "no|force", "", "Domus never calls the BIOS.", nullptr},
+    {"vga", no_use, "<mode>", "", "The video mode is the boot loader's.", nullptr},
+    {"dom0", no_use, "pv", "", "Dom0 is always a PV domain.", nullptr},
+    {"allow_unsafe", no_use, kBoolean, "", "Nothing that it allows is refused.", nullptr},
+
+    // Options of Xen's with a meaning that somebody may count on.
+    {"iommu", missing, "...", "", "Device isolation.", nullptr},
+    {"ucode", missing, "...", "", "Loading of microcode.", nullptr},
+    {"spec-ctrl", missing, "...", "", "Choice of speculation mitigations.", nullptr},
+    {"xpti", missing, "...", "", "Page-table isolation.", nullptr},
+    {"pv-l1tf", missing, "...", "", "L1TF mitigation for PV guests.", nullptr},
+    {"crashkernel", missing, "...", "", "A crash kernel.", nullptr},
+    {"gnttab_max_frames", missing, "<n>", "", "The default limit of grant frames.", nullptr},
+    {"gnttab_max_maptrack_frames", missing, "<n>", "", "The default limit of grant mappings.", nullptr},
+    {"cpufreq", missing, "...", "", "CPU frequency governors.", nullptr},
+    {"max_cstate", missing, "<n>", "", "CPU idle states.", nullptr},
+    {"flask", missing, "...", "", "Mandatory access control.", nullptr},
+    {"smt", missing, "<boolean>", "", "Leaving sibling threads unused.", nullptr},
+    {"numa", missing, "...", "", "NUMA placement.", nullptr},
+    {"dom0_nodes", missing, "...", "", "NUMA placement of dom0.", nullptr},
+    {"cpuid", missing, "...", "", "Masking of CPU features.", nullptr},
+};
+
+}  // namespace
+
+std::span<const Option> option_table() { return kOptions; }
+
+}  // namespace domus
