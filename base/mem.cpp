@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The four memory functions that a compiler may call in freestanding code. REP string instructions: every CPU
-// we run on has the fast-string microcode, and they keep the vector registers the guest's.
+// The memory functions that a compiler or libstdc++'s headers call in freestanding code. REP string
+// instructions: every CPU we run on has the fast-string microcode, and they keep the vector registers the
+// guest's.
 #include <cstddef>
 
 extern "C" {
@@ -40,6 +41,13 @@ int memcmp(const void* a, const void* b, std::size_t n) {
     for (std::size_t i = 0; i < n; i++)
         if (x[i] != y[i]) return x[i] < y[i] ? -1 : 1;
     return 0;
+}
+
+void* memchr(const void* s, int c, std::size_t n) {
+    const auto* p = static_cast<const unsigned char*>(s);
+    for (std::size_t i = 0; i < n; i++)
+        if (p[i] == static_cast<unsigned char>(c)) return const_cast<unsigned char*>(p + i);
+    return nullptr;
 }
 
 std::size_t strlen(const char* s) {

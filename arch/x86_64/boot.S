@@ -196,8 +196,9 @@ boot_l2:        .skip 4 * 4096
 boot_image_l3:  .skip 4096
 boot_image_l2:  .skip 4096
 boot_handover:  .skip 8
-/* Aligned and sized as every stack, so that cpu_info() works from the first C++ line. */
-        .balign STACK_SIZE
+/* Aligned (by domus.lds: an aligned section would move the headers out of the file's first 8 KiB) and sized as every stack, so that cpu_info()
+ * works from the first C++ line. */
+        .section .boot.stack, "aw", @nobits
         .globl boot_stack
 boot_stack:     .skip STACK_SIZE - CPUINFO_SIZE
 boot_stack_end: .skip CPUINFO_SIZE

@@ -9,6 +9,7 @@
 #include "arch_state/cpu_info.hpp"
 #include "arch_state/offsets.hpp"
 #include "mm/heap.hpp"
+#include "port/cpu.hpp"
 #include "port/memory.hpp"
 
 extern "C" {
@@ -85,7 +86,8 @@ Result<> create_cpu_area(CpuId cpu) {
     TRY(map_new_pages(area + 0xc000, 4, kHvFlags));
     TRY(map_new_pages(area + kAreaGdt + kGdtReservedPage * kPageSize, 1, kHvFlags));
     TRY(map_new_pages(area + kAreaTss, 1, kHvFlags));
-    TRY(map_page(area + kAreaStub, TRY(stub_frame()), kHvExecute));
+    const Mfn stub = TRY(stub_frame());
+    TRY(map_page(area + kAreaStub, stub, kHvExecute));
     // The L1 tables behind the two windows, so that changing an entry later never allocates.
     TRY(map_page(area + kAreaGdt, kNoMfn, 0));
     TRY(map_page(area + kAreaLdt, kNoMfn, 0));

@@ -58,8 +58,10 @@ void print_registers(const GuestRegs& r) {
         read_cr3(), read_cr4());
 }
 
-void print_frame(u64 address) {
-    const Symbol s = find_symbol(address);
+// `returns`: the address is where a call returns to, which may already be the next function's: look up the
+// call itself.
+void print_frame(u64 address, bool returns) {
+    const Symbol s = find_symbol(returns ? address - 1 : address);
     if (s.name.empty())
         log(Level::error, "  {:016x}", address);
     else
@@ -69,7 +71,7 @@ void print_frame(u64 address) {
 // Follows saved frame pointers inside the stack block that `rbp` points into.
 void print_trace(u64 rip, u64 rbp) {
     log(Level::error, "Call trace:");
-    print_frame(rip);
+    print_frame(rip, false);
     const u64 block = rbp & ~(kStackSize - 1);
     for (int depth = 0; depth < 40; depth++) {
         if ((rbp & ~(kStackSize - 1)) != block || rbp % 8 != 0 ||
@@ -78,7 +80,7 @@ void print_trace(u64 rip, u64 rbp) {
         if (rbp % kStackSize > kStackSize - sizeof(CpuInfo)) return;
         const u64* frame = reinterpret_cast<const u64*>(rbp);
         if (frame[1] == 0) return;
-        print_frame(frame[1]);
+        print_frame(frame[1], true);
         if (frame[0] <= rbp) return;
         rbp = frame[0];
     }

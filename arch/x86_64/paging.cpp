@@ -69,13 +69,18 @@ Result<Mfn> new_block(int fill) {
 // Backs the 2 MiB at va, unless they are; returns the entry.
 Result<Pte*> back_block(u64 va, int fill) {
     Pte* entry = TRY(entry_for(va, 2, false));
-    if (!entry->present()) *entry = Pte(TRY(new_block(fill)), kHvFlags | Pte::kLarge);
+    if (!entry->present()) {
+        const Mfn block = TRY(new_block(fill));
+        *entry = Pte(block, kHvFlags | Pte::kLarge);
+    }
     return entry;
 }
 
 }  // namespace
 
 void set_page_source(PageSource source) { page_source = source; }
+
+void load_idle_root() { write_cr3(maddr(idle_l4).v); }
 
 Maddr idle_root() { return maddr(idle_l4); }
 

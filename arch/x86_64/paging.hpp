@@ -24,9 +24,10 @@ struct PageSource {
 };
 void set_page_source(PageSource source);
 
-// Builds the sixteen L3 tables and the idle L4 with the image mapped W^X, and loads it. The boot identity map
-// is gone afterwards but the direct map covers the first 4 GiB until map_direct() has replaced it.
+// Builds the sixteen L3 tables and the idle L4, with the image mapped W^X. Memory is added by map_direct()
+// before load_idle_root() leaves the boot tables.
 void build_page_tables();
+void load_idle_root();
 
 // Maps [va, va + size) to [ma, …) with 4 KiB pages, or larger ones where alignment allows. ENOMEM.
 Result<> map_range(u64 va, Maddr ma, u64 size, u64 flags);

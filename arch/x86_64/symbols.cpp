@@ -6,19 +6,17 @@
 // Sorted offsets from the image's start, one per symbol, and the offset of each one's name in the pool. Weak:
 // the first link has none.
 extern "C" {
-extern const domus::u32 symbol_count [[gnu::weak]];
-extern const domus::u32 symbol_offsets[] [[gnu::weak]];
-extern const domus::u32 symbol_names[] [[gnu::weak]];
-extern const char symbol_pool[] [[gnu::weak]];
+extern const domus::u32 symbol_count;
+extern const domus::u32 symbol_offsets[];
+extern const domus::u32 symbol_names[];
+extern const char symbol_pool[];
 extern const char image_text_end[];
 }
 
 namespace domus::x86 {
 
 Symbol find_symbol(u64 address) {
-    if (&symbol_count == nullptr || address < layout::kImage ||
-        address >= reinterpret_cast<u64>(image_text_end))
-        return {};
+    if (address < layout::kImage || address >= reinterpret_cast<u64>(image_text_end)) return {};
     const u32 offset = static_cast<u32>(address - layout::kImage);
     u32 lo = 0, hi = symbol_count;
     while (lo < hi) {

@@ -16,6 +16,7 @@ namespace domus::x86 {
 namespace {
 
 constinit std::atomic<u32> flush_clock{1};
+constexpr u32 kNoDomain = 0xffff;
 
 void flush_now(bool global) {
     // The tick comes first: what is stamped after it counts as not yet flushed.
@@ -91,6 +92,14 @@ void flush_domain_since(DomId domain, u32 stamp) {
     if (me.domain.load(std::memory_order_relaxed) == domain.v && !flushed_since(me, stamp)) flush_now(false);
     flush_others(false, [&](const CpuState& s) {
         return s.domain.load(std::memory_order_seq_cst) == domain.v && !flushed_since(s, stamp);
+    });
+}
+
+void flush_since(u32 stamp) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!flushed_since(cpu_state(this_cpu()), stamp)) flush_now(false);
+    flush_others(false, [&](const CpuState& s) {
+        return s.domain.load(std::memory_order_seq_cst) != kNoDomain && !flushed_since(s, stamp);
     });
 }
 

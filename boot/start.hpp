@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The order in which the machine comes up. Each step is one function; what a step needs, the ones before it
+// have made.
+#pragma once
+
+#include "base/assert.hpp"
+#include "boot/boot_info.hpp"
+
+namespace domus::boot {
+
+[[noreturn]] void refuse_text(const char* line);
+
+// Ends the boot with the one line an operator needs: what is wrong, and what to do about it.
+template <class... Args>
+[[noreturn]] void refuse(FormatString<Args...> fmt, const Args&... args) {
+    char line[256];
+    constexpr std::string_view lead = "Domus cannot start: ";
+    __builtin_memcpy(line, lead.data(), lead.size());
+    format_to(std::span(line).subspan(lead.size()), fmt, args...);
+    refuse_text(line);
+}
+
+// What the boot loader passed.
+extern BootInfo boot_info;
+
+// Machine memory: page tables, metadata, the heap (start_memory.cpp).
+void start_memory();
+// Machine memory for looking at tables: maps the range into the direct map first.
+const void* view_memory(Maddr at, u64 size);
+
+}  // namespace domus::boot
