@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What an entry of a guest's page table holds: taken before the entry is written, given up after it is gone.
+//
+// An entry is written by the guest as if its kernel ran in ring 0. It runs in ring 3, so every present entry
+// gets the user bit; kernel and user mode are kept apart by their level 4 tables. The global bit is taken
+// away, so that loading CR3 drops all of a guest's translations.
+#pragma once
+
+#include "mm/page_type.hpp"
+#include "port/memory.hpp"
+
+namespace domus {
+
+constexpr Pte guest_entry(Pte e) { return e.present() ? Pte((e.v | Pte::kUser) & ~Pte::kGlobal) : e; }
+
+inline Pte load_entry(const Pte& e) { return Pte(__atomic_load_n(&e.v, __ATOMIC_RELAXED)); }
+inline void store_entry(Pte& e, Pte v) { __atomic_store_n(&e.v, v.v, __ATOMIC_RELEASE); }
+
+namespace detail {
+Result<> get_l1_slow(Pte e, DomId from, const TableRules& rules);
+}
+
+// References of a present level 1 entry to a page of `from`'s: the table's owner itself, or one whose memory
+// it may map. EINVAL: flags, frame or type do not allow it. EPERM: device memory that it may not map.
+inline Result<> get_l1_refs(Pte e, DomId from, const TableRules& rules) {
+    const Mfn m = e.mfn();
+    if ((e.v & rules.forbidden) == 0 && frame_valid(m)) [[likely]] {
+        Frame& f = frame_of(m);
+        if (get_ref(f, from)) [[likely]] {
+            if (!e.writable() || get_writable(f)) [[likely]]
+                return {};
+            put_ref(f);
+        }
+    }
+    return detail::get_l1_slow(e, from, rules);
+}
+
+inline void put_l1_refs(Pte e) {
+    const Mfn m = e.mfn();
+    if (!frame_valid(m)) [[unlikely]]
+        return;  // device memory
+    Frame& f = frame_of(m);
+    if (e.writable()) put_writable(f);
+    put_ref(f);
+}
+
+// References of a present entry of a level 2 to 4 table. As get_page_type for the table below.
+Result<> get_table_refs(Pte e, unsigned level, const TableRules& rules);
+// RESTART (Preempt::yes only): both references are still held.
+Result<> put_table_refs(Pte e, Preempt preempt);
+
+}  // namespace domus

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "mm/table_update.hpp"
+
+#include "base/log.hpp"
+
+namespace domus {
+
+namespace {
+
+constexpr u64 kHardwareBits = Pte::kAccessed | Pte::kDirty;
+
+// The entry before; only hardware's bits can differ from what the caller read.
+void write(Pte& e, Pte value, KeepBits keep) {
+    if (keep == KeepBits::no) return store_entry(e, value);
+    u64 old = load_entry(e).v;
+    while (!__atomic_compare_exchange_n(&e.v, &old, value.v | (old & kHardwareBits), false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {}
+}
+
+[[gnu::cold, gnu::noinline]] Fail refuse(const LockedTable& table, unsigned index, Pte value, Error error) {
+    guest_log(Level::warning, "d{}: L{} entry {} of frame {} refused: {:#x} ({})", table.frame().owner,
+              table.level(), index, mfn_of(table.frame()), value.v, error);
+    return fail(error);
+}
+
+// What must be taken before `value` replaces `old`, and given up after. The same frame with the same right to
+// write, the most frequent change, needs neither.
+class L1Change {
+  public:
+    Result<> take(Pte old, Pte value, DomId from, const TableRules& rules) {
+        if (value.present()) {
+            const u64 changed = old.v ^ value.v;
+            if ((changed & (Pte::kPresent | Pte::kAddressMask)) == 0) [[likely]] {
+                if ((value.v & rules.forbidden) != 0) return fail(Error::inval);
+                if ((changed & Pte::kWritable) == 0) return {};
+                if (frame_valid(value.mfn())) [[likely]] {
+                    frame_ = &frame_of(value.mfn());
+                    if (!value.writable()) {
+                        give_up_ = GiveUp::type;
+                        return {};
+                    }
+                    // A page that another domain lets this one read is not thereby its to write.
+                    return frame_->owner == from && get_writable(*frame_) ? Result<>{} : fail(Error::inval);
+                }
+            }
+            TRY(get_l1_refs(value, from, rules));
+        }
+        if (old.present()) {
+            give_up_ = GiveUp::all;
+            old_ = old;
+        }
+        return {};
+    }
+    // The entry has been written.
+    void finish() {
+        if (give_up_ == GiveUp::type)
+            put_writable(*frame_);
+        else if (give_up_ == GiveUp::all)
+            put_l1_refs(old_);
+    }
+    // It has not.
+    void undo(Pte old, Pte value) {
+        if (give_up_ == GiveUp::type) return;
+        const bool same = value.present() && ((old.v ^ value.v) & (Pte::kPresent | Pte::kAddressMask)) == 0;
+        if (same && frame_ != nullptr) return put_writable(*frame_);
+        if (value.present() && !(same && ((old.v ^ value.v) & Pte::kWritable) == 0)) put_l1_refs(value);
+    }
+
+  private:
+    enum class GiveUp : u8 { nothing, type, all };
+    GiveUp give_up_ = GiveUp::nothing;
+    Frame* frame_ = nullptr;
+    Pte old_;
+};
+
+}  // namespace
+
+Result<> set_l1_entry(LockedTable& table, unsigned index, Pte value, DomId from, const TableRules& rules,
+                      KeepBits keep) {
+    Pte& e = table.entries()[index];
+    const Pte old = load_entry(e);
+    value = guest_entry(value);
+    L1Change change;
+    if (auto r = change.take(old, value, from, rules); !r) [[unlikely]]
+        return refuse(table, index, value, r.error());
+    write(e, value, keep);
+    change.finish();
+    return {};
+}
+
+Result<Pte> exchange_l1_entry(LockedTable& table, unsigned index, Pte expected, Pte value, DomId from,
+                              const TableRules& rules) {
+    Pte& e = table.entries()[index];
+    const Pte old = load_entry(e);
+    if (old != expected) return old;
+    value = guest_entry(value);
+    L1Change change;
+    if (auto r = change.take(old, value, from, rules); !r) [[unlikely]]
+        return refuse(table, index, value, r.error());
+    u64 seen = old.v;
+    if (!__atomic_compare_exchange_n(&e.v, &seen, value.v, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        change.undo(old, value);  // hardware has set a bit in between
+        return Pte(seen);
+    }
+    change.finish();
+    return old;
+}
+
+Result<> set_upper_entry(LockedTable& table, unsigned index, Pte value, const TableRules& rules,
+                         Frame*& retired, KeepBits keep) {
+    retired = nullptr;
+    if (table.level() == 4 && is_hypervisor_slot(index)) return refuse(table, index, value, Error::inval);
+    Pte& e = table.entries()[index];
+    const Pte old = load_entry(e);
+    value = guest_entry(value);
+    constexpr u64 kRefs = Pte::kPresent | Pte::kAddressMask;
+    if (value.present() && ((old.v ^ value.v) & kRefs) == 0) {
+        if ((value.v & (rules.forbidden | Pte::kLarge)) != 0)
+            return refuse(table, index, value, Error::inval);
+        write(e, value, keep);
+        return {};
+    }
+    if (value.present()) {
+        if (auto r = get_table_refs(value, table.level(), rules); !r) {
+            if (r.error() == Error::restart) return r;
+            return refuse(table, index, value, r.error());
+        }
+    }
+    write(e, value, keep);
+    if (old.present() && !put_table_refs(old, rules.preempt)) retired = &frame_of(old.mfn());
+    return {};
+}
+
+}  // namespace domus
