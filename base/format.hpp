@@ -61,7 +61,8 @@ constexpr FormatArg to_arg(const T& value) {
     }
 }
 
-inline void unterminated_placeholder() {}  // not constexpr: calling it in a constant expression stops the compilation
+inline void unterminated_placeholder() {
+}  // not constexpr: calling it in a constant expression stops the compilation
 
 consteval usize count_placeholders(std::string_view s) {
     usize n = 0;
@@ -72,8 +73,7 @@ consteval usize count_placeholders(std::string_view s) {
                 continue;
             }
             while (i < s.size() && s[i] != '}') i++;
-            if (i == s.size())
-                unterminated_placeholder();
+            if (i == s.size()) unterminated_placeholder();
             n++;
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Static ACPI tables of two QEMU 7.2 machines (-smp 2 -m 128, types pc and q35), as firmware left them in memory.
+// Static ACPI tables of two QEMU 7.2 machines (-smp 2 -m 128, types pc and q35), as firmware left them in
+// memory.
 #pragma once
 
 #include <span>
@@ -75,13 +76,8 @@ inline constexpr u8 pc_waet[] = {
 // clang-format on
 
 inline constexpr Blob pc_tables[] = {
-    {0xf5980, pc_rsd},
-    {0x7fe1b33, pc_rsdt},
-    {0x7fe19df, pc_facp},
-    {0x7fe0000, pc_facs},
-    {0x7fe1a53, pc_apic},
-    {0x7fe1ad3, pc_hpet},
-    {0x7fe1b0b, pc_waet},
+    {0xf5980, pc_rsd},    {0x7fe1b33, pc_rsdt}, {0x7fe19df, pc_facp}, {0x7fe0000, pc_facs},
+    {0x7fe1a53, pc_apic}, {0x7fe1ad3, pc_hpet}, {0x7fe1b0b, pc_waet},
 };
 
 // clang-format off
@@ -161,14 +157,8 @@ inline constexpr u8 q35_waet[] = {
 // clang-format on
 
 inline constexpr Blob q35_tables[] = {
-    {0xf5990, q35_rsd},
-    {0x7fe232b, q35_rsdt},
-    {0x7fe211b, q35_facp},
-    {0x7fe0000, q35_facs},
-    {0x7fe220f, q35_apic},
-    {0x7fe228f, q35_hpet},
-    {0x7fe22c7, q35_mcfg},
-    {0x7fe2303, q35_waet},
+    {0xf5990, q35_rsd},    {0x7fe232b, q35_rsdt}, {0x7fe211b, q35_facp}, {0x7fe0000, q35_facs},
+    {0x7fe220f, q35_apic}, {0x7fe228f, q35_hpet}, {0x7fe22c7, q35_mcfg}, {0x7fe2303, q35_waet},
 };
 
 }  // namespace domus::samples

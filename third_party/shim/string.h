@@ -6,11 +6,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-void *memcpy(void *__restrict to, const void *__restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int value, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
+void* memcpy(void* __restrict to, const void* __restrict from, size_t n);
+void* memmove(void* to, const void* from, size_t n);
+void* memset(void* to, int value, size_t n);
+int memcmp(const void* a, const void* b, size_t n);
+size_t strlen(const char* s);
 #ifdef __cplusplus
 }
 #endif
