@@ -36,6 +36,9 @@ void load_debug_regs(Vcpu& v);
 // DR6 as the CPU has it.
 u64 read_dr6();
 
+// pv.xcr0 has changed (checked: x87 set, nothing the CPU lacks).
+void load_xcr0(u64 xcr0);
+
 // The guest set or cleared its CR0.TS: with `set`, its next vector instruction raises #NM in the guest.
 void set_task_switched(Vcpu& v, bool set);
 

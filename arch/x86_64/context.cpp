@@ -115,6 +115,8 @@ void save(Vcpu& v, CpuInfo& info) {
     pv.regs = info.regs;
     save_segments(pv);
     set_ts(false);
+    // The whole state is saved, whatever the guest has switched on.
+    if (features.xsave && pv.xcr0 != features.xcr0) port::load_xcr0(features.xcr0);
     save_vector_state(pv.fpu_area);
     if ((pv.debug_regs[7] & kDr7Enables) != 0) {
         pv.debug_regs[6] = read_dr6();
@@ -135,6 +137,7 @@ void load(Vcpu& v, CpuInfo& info) {
     load_windows(pv);
     const bool segments_ok = load_segments(pv);
     restore_vector_state(pv.fpu_area);
+    if (features.xsave && pv.xcr0 != features.xcr0) port::load_xcr0(pv.xcr0);
     if ((pv.cr0 & kCr0Ts) != 0) set_ts(true);
     if ((pv.debug_regs[7] & kDr7Enables) != 0) write_debug_regs(pv);
     if (!segments_ok) upcall::guest_failsafe(v, info.regs);
@@ -191,6 +194,10 @@ void load_ldt(Vcpu& v) {
 
 void load_debug_regs(Vcpu& v) { write_debug_regs(v.pv); }
 u64 read_dr6() { return x86::read_dr6(); }
+
+void load_xcr0(u64 xcr0) {
+    asm volatile("xsetbv" : : "c"(0), "a"(static_cast<u32>(xcr0)), "d"(static_cast<u32>(xcr0 >> 32)));
+}
 
 void set_task_switched(Vcpu&, bool set) { set_ts(set); }
 
