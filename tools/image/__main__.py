@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""python3 -m image BUILD-FOLDER WHAT...: makes the images that are missing or older than their recipe.
+"""python3 -m image [--stale] BUILD-FOLDER WHAT...: makes the images that are missing or older than their recipe.
 
-WHAT is dom0, full-root or reference-hypervisor. Results are in BUILD-FOLDER/WHAT/.
+With --stale it only prints which those are. WHAT is dom0, full-root or reference-hypervisor. Results are in BUILD-FOLDER/WHAT/.
 """
 
 import fcntl
@@ -24,12 +24,14 @@ def recipe_digest(name: str) -> str:
     return digest.hexdigest()
 
 
+def stale(name: str, build: Path) -> bool:
+    stamp = build / name / ".recipe"
+    return not stamp.exists() or stamp.read_text() != recipe_digest(name)
+
+
 def make(name: str, build: Path):
     out = build / name
     stamp = out / ".recipe"
-    digest = recipe_digest(name)
-    if stamp.exists() and stamp.read_text() == digest:
-        return
     stamp.unlink(missing_ok=True)
     apt = Apt(build / "apt", build / "logs/apt.log")
 
@@ -51,15 +53,21 @@ def make(name: str, build: Path):
     except AptError:
         apt.update()  # the archive may have moved on since the lists were read
         attempt()
-    stamp.write_text(digest)
+    stamp.write_text(recipe_digest(name))
 
 
-def main(build: str, *names: str):
+def main(*words: str):
+    only_list = words[0] == "--stale"
+    build, *names = words[1:] if only_list else words
+    if only_list:
+        print(*(name for name in names if stale(name, Path(build))))
+        return
     Path(build).mkdir(parents=True, exist_ok=True)
     with open(Path(build) / ".image-lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in names:
-            make(name, Path(build).resolve())
+            if stale(name, Path(build)):
+                make(name, Path(build).resolve())
 
 
 if __name__ == "__main__":

@@ -16,5 +16,8 @@ build_hypervisor() {
 # make_images NAME...: see tools/image/__main__.py; does nothing for an image that is up to date.
 make_images() {
     need $packages_image
-    step "$build/logs/image.log" "making images if needed: $*…" /usr/bin/python3 -m image "$build" "$@"
+    local stale
+    stale=$(/usr/bin/python3 -m image --stale "$build" "$@")
+    [ -z "$stale" ] && return
+    step "$build/logs/image.log" "making images from Debian packages: $stale…" /usr/bin/python3 -m image "$build" $stale
 }
