@@ -280,13 +280,36 @@ stop:
     return good;
 }
 
+/* Writes what liblzma's loop had decoded and then found no room for. True if a symbol can begin then: not so
+   where that loop stopped for want of input, or if there still is no room. */
+static bool domus_reach_symbol(lzma_lzma1_decoder* coder, lzma_dict* dict) {
+    size_t n = 0;
+    switch (coder->sequence) {
+        case SEQ_NORMALIZE:
+        case SEQ_IS_MATCH: return true;
+        case SEQ_LITERAL_WRITE:
+        case SEQ_SHORTREP: n = 1; break;
+        case SEQ_COPY: n = coder->len; break;
+        default: return false;
+    }
+    if (dict->limit - dict->pos < n || coder->uncompressed_size < n) return false;
+    if (coder->sequence == SEQ_LITERAL_WRITE)
+        dict->buf[dict->pos] = (uint8_t)coder->symbol;
+    else
+        domus_copy_match(dict->buf, dict->size, dict->pos, coder->rep0, n);
+    dict->pos += n;
+    if (dict->full < dict->pos) dict->full = dict->pos;
+    if (coder->uncompressed_size != LZMA_VLI_UNKNOWN) coder->uncompressed_size -= n;
+    coder->sequence = SEQ_IS_MATCH;
+    return true;
+}
+
 static lzma_ret lzma_decode(void* coder_ptr, lzma_dict* restrict dict, const uint8_t* restrict in,
                             size_t* restrict in_pos, size_t in_size) {
     lzma_lzma1_decoder* const coder = coder_ptr;
     const lzma_ret started = rc_read_init(&coder->rc, in, in_pos, in_size);
     if (started != LZMA_STREAM_END) return started;
-    if ((coder->sequence == SEQ_IS_MATCH || coder->sequence == SEQ_NORMALIZE) &&
-        !domus_decode_quickly(coder, dict, in, in_pos, in_size))
+    if (domus_reach_symbol(coder, dict) && !domus_decode_quickly(coder, dict, in, in_pos, in_size))
         return LZMA_DATA_ERROR;
     return domus_lzma_decode_resumable(coder, dict, in, in_pos, in_size);
 }

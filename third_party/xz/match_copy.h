@@ -7,7 +7,7 @@
 
 /* Copies n bytes upwards, eight at a time; correct if the target is below the source or at least eight bytes
  * above. */
-static inline void domus_copy_up(uint8_t* to, const uint8_t* from, size_t n) {
+static inline __attribute__((always_inline)) void domus_copy_up(uint8_t* to, const uint8_t* from, size_t n) {
     for (; n >= 8; n -= 8, to += 8, from += 8) {
         uint64_t word;
         __builtin_memcpy(&word, from, 8);
@@ -29,7 +29,7 @@ static inline void domus_copy_up(uint8_t* to, const uint8_t* from, size_t n) {
 }
 
 /* Repeats the byte before `to` n times. */
-static inline void domus_fill_up(uint8_t* to, size_t n) {
+static inline __attribute__((always_inline)) void domus_fill_up(uint8_t* to, size_t n) {
     const uint64_t word = to[-1] * UINT64_C(0x0101010101010101);
     for (; n >= 8; n -= 8, to += 8) __builtin_memcpy(to, &word, 8);
     if (n & 4) {
@@ -45,7 +45,8 @@ static inline void domus_fill_up(uint8_t* to, size_t n) {
 
 /* Writes at `pos` of the ring the n bytes, of those before it, that begin `distance` + 1 bytes back. There is
    room for them, and the ring is filled as far back as `distance`. */
-static inline void domus_copy_match(uint8_t* ring, size_t size, size_t pos, uint32_t distance, size_t n) {
+static inline __attribute__((always_inline)) void domus_copy_match(uint8_t* ring, size_t size, size_t pos,
+                                                                   uint32_t distance, size_t n) {
     uint8_t* to = ring + pos;
     if (likely(distance < pos)) {
         size_t back = (size_t)distance + 1;
