@@ -14,8 +14,8 @@ namespace {
 std::optional<u8> level_count(std::string_view name) {
     constexpr std::string_view kNames[] = {"none", "error", "warning", "info", "debug"};
     if (name == "all") return u8{4};
-    for (u8 i = 0; i < std::size(kNames); i++)
-        if (name == kNames[i]) return i;
+    for (usize i = 0; i < std::size(kNames); i++)
+        if (name == kNames[i]) return static_cast<u8>(i);
     return std::nullopt;
 }
 

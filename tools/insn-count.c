@@ -18,7 +18,8 @@ enum { kInlineAdd64 = 0, kInterfaceVersion = 1, kPathSize = 4096 };
 #define EXPORTED __attribute__((visibility("default")))
 
 extern void qemu_plugin_register_vcpu_tb_trans_cb(PluginId id, void (*translated)(PluginId, Block*));
-extern void qemu_plugin_register_vcpu_tb_exec_inline(Block* block, int operation, void* counter, uint64_t addend);
+extern void qemu_plugin_register_vcpu_tb_exec_inline(Block* block, int operation, void* counter,
+                                                     uint64_t addend);
 extern void qemu_plugin_register_atexit_cb(PluginId id, void (*at_exit)(PluginId, void*), void* data);
 extern size_t qemu_plugin_tb_n_insns(const Block* block);
 extern uint64_t qemu_plugin_tb_vaddr(const Block* block);
@@ -56,7 +57,8 @@ static void write_counts(PluginId id, void* data) {
 EXPORTED int qemu_plugin_install(PluginId id, const void* info, int count, char** arguments) {
     (void)info;
     for (int i = 0; i < count; ++i)
-        if (strncmp(arguments[i], "out=", 4) == 0) snprintf(out_path, sizeof out_path, "%s", arguments[i] + 4);
+        if (strncmp(arguments[i], "out=", 4) == 0)
+            snprintf(out_path, sizeof out_path, "%s", arguments[i] + 4);
     if (out_path[0] == '\0') {
         fputs("insn-count: out=FILE is missing\n", stderr);
         return -1;

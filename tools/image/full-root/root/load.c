@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A small program that full-root compiles and runs in dom0: forks, maps, faults and signals, and checks its own sums.
+// A small program that full-root compiles and runs in dom0: forks, maps, faults and signals, and checks its
+// own sums.
 #define _GNU_SOURCE 1
 #include <signal.h>
 #include <stdint.h>
@@ -39,7 +40,8 @@ static int child(uint32_t* shared, uint32_t number) {
 }
 
 int main(void) {
-    uint32_t* memory = mmap(NULL, kPages * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t* memory =
+        mmap(NULL, kPages * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return perror("mmap"), 1;
     for (uint32_t page = 0; page < kPages; ++page) memory[page * (kPageSize / sizeof *memory)] = page;
 
@@ -48,10 +50,12 @@ int main(void) {
         if (pid < 0) return perror("fork"), 1;
         if (pid == 0) _exit(child(memory, number));
         int status = 0;
-        if (waitpid(pid, &status, 0) != pid || status != 0) return printf("child %u: status %x\n", number, status), 1;
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+            return printf("child %u: status %x\n", number, status), 1;
     }
     for (uint32_t page = 0; page < kPages; ++page)
-        if (memory[page * (kPageSize / sizeof *memory)] != page) return puts("a child wrote to its parent"), 1;
+        if (memory[page * (kPageSize / sizeof *memory)] != page)
+            return puts("a child wrote to its parent"), 1;
 
     struct sigaction act;
     memset(&act, 0, sizeof act);
@@ -77,10 +81,11 @@ int main(void) {
         if (block == MAP_FAILED) return perror("mmap"), 1;
         memset(block, i, size);
         block = mremap(block, size, 2 * size, MREMAP_MAYMOVE);
-        if (block == MAP_FAILED || block[size - 1] != (char)i || block[size] != 0) return puts("mremap lost data"), 1;
+        if (block == MAP_FAILED || block[size - 1] != (char)i || block[size] != 0)
+            return puts("mremap lost data"), 1;
         munmap(block, 2 * size);
     }
-    printf("load: %d forks, %d signals, %d faults, 300 mappings: all as expected\n", kChildren, (int)signals_seen,
-           (int)faults_seen);
+    printf("load: %d forks, %d signals, %d faults, 300 mappings: all as expected\n", kChildren,
+           (int)signals_seen, (int)faults_seen);
     return 0;
 }
