@@ -8,15 +8,16 @@
 
 namespace domus {
 
-// The descriptor as the CPU will see it, or nothing if it is not allowed. Code and data segments run at ring
-// 3, where guest kernels live, and are marked accessed because the CPU cannot write to the read-only table.
-// Gates, task and LDT segments are the hypervisor's business.
+// The descriptor as the CPU will see it, or nothing if it is not allowed. A descriptor that is not present
+// faults at any use. Code and data segments get DPL 3: guest kernels run in ring 3 but write DPL 0 out of
+// habit. No load accepts system type 0; all other system types (task states, local tables, gates) lead to the
+// hypervisor's privilege or state.
 constexpr std::optional<u64> pv_descriptor(u64 raw) {
     constexpr u64 kPresent = u64{1} << 47, kCodeOrData = u64{1} << 44, kDpl3 = u64{3} << 45,
-                  kAccessed = u64{1} << 40;
+                  kType = u64{0xf} << 40;
     if ((raw & kPresent) == 0) return raw;
-    if ((raw & kCodeOrData) == 0) return std::nullopt;
-    return raw | kDpl3 | kAccessed;
+    if ((raw & kCodeOrData) != 0) return raw | kDpl3;
+    return (raw & kType) == 0 ? std::optional(raw) : std::nullopt;
 }
 
 }  // namespace domus

@@ -44,4 +44,8 @@ bool preempt_wanted();
 // No-op for this CPU.
 void kick(CpuId cpu);
 
+// Writes back and invalidates the caches: of this CPU, or of every CPU (and waits for them).
+void flush_caches();
+void flush_caches_everywhere();
+
 }  // namespace domus::port

@@ -7,6 +7,7 @@
 #include "arch/insn.hpp"
 #include "arch_state/layout.hpp"
 #include "base/assert.hpp"
+#include "mm/page_type.hpp"
 #include "port/lock.hpp"
 #include "port/memory.hpp"
 
@@ -16,8 +17,6 @@ extern const char boot_l4[];
 }
 
 namespace domus::x86 {
-
-constinit Pte hypervisor_slots[16] = {};
 
 namespace {
 

@@ -41,7 +41,4 @@ Result<> map_direct(Maddr ma, u64 size);
 // The root of the idle address space.
 Maddr idle_root();
 
-// The sixteen L4 entries every guest's table carries from slot 256 on.
-extern Pte hypervisor_slots[16];
-
 }  // namespace domus::x86

@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "mm/frame.hpp"
+#include "port/address_space.hpp"
 #include "port/cpu.hpp"
 #include "port/guest_memory.hpp"
 #include "port/memory.hpp"
@@ -82,6 +83,9 @@ bool preempt_wanted() {
     if (machine->preempt_after != ~u64{0}) return machine->preempt_after-- == 0;
     return machine->preempt;
 }
+void flush_caches() { machine->cache_flushes++; }
+void flush_caches_everywhere() { machine->cache_flushes += machine->cpus; }
+void load_address_space(Mfn l4) { machine->root = l4, machine->root_loads++; }
 void kick(CpuId cpu) { machine->kicks[cpu.v]++; }
 
 Result<> populate_metadata(Mfn, u64) { return {}; }

@@ -28,6 +28,9 @@ struct Machine {
     std::vector<u32> kicks;       // per CPU
     u32 tlb_clock = 1;
     u64 domain_flushes = 0, page_flushes = 0, full_flushes = 0;
+    u64 cache_flushes = 0;
+    Mfn root = kNoMfn;  // what load_address_space() was last called with
+    u64 root_loads = 0;
     bool preempt = false;         // what preempt_wanted() answers
     u64 preempt_after = ~u64{0};  // or: true after this many questions
 

@@ -165,7 +165,7 @@ TEST_F(PageTypes, DescriptorPages) {
     u64* d = port::frame_ptr<u64>(m);
     d[1] = 0x00af9a000000ffff;  // ring 0 code
     ASSERT_TRUE(get_page_type(frame_of(m), PageType::descriptors, rules));
-    EXPECT_EQ(d[1], 0x00affb000000ffffu);
+    EXPECT_EQ(d[1], 0x00affa000000ffffu);
     EXPECT_FALSE(get_writable(frame_of(m)));
     ASSERT_TRUE(put_page_type(frame_of(m), Preempt::no));
     ASSERT_TRUE(get_writable(frame_of(m)));

@@ -35,6 +35,9 @@ struct PvVcpu {
 
     // Address spaces: frames of type L4, each held by a type reference of this vCPU; kNoMfn if none.
     Mfn kernel_table = kNoMfn, user_table = kNoMfn;
+    // A table that this vCPU has replaced and whose taking apart was preempted: its references are still to be
+    // given up (pv/mmu_rules.hpp).
+    Mfn retiring_table = kNoMfn;
 
     // Segment state that is not in the frame. gs_base_user/kernel: the base in the mode the name says.
     u64 fs_base = 0, gs_base_kernel = 0, gs_base_user = 0;
@@ -45,6 +48,9 @@ struct PvVcpu {
     u32 gdt_entries = 0;
     u64 ldt_base = 0;
     u32 ldt_entries = 0;
+    // The LDT's pages in use, each held by a type reference; bit n of ldt_held says that page n is.
+    std::array<Mfn, 16> ldt_frames{};
+    u32 ldt_held = 0;
 
     // Control registers as the guest sees them.
     u64 cr0 = 0, cr2 = 0, cr4 = 0;

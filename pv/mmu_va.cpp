@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Page-table operations that start from a virtual address: the walk, update_va_mapping, and the writes of a
+// guest's kernel to tables that it sees read-only.
+#include "port/tlb.hpp"
+#include "pv/address.hpp"
+#include "pv/mmu_flush.hpp"
+#include "pv/mmu_rules.hpp"
+
+namespace domus::pv {
+
+namespace {
+
+// The level 1 table for `va` under a root that the vCPU holds. Another CPU may take the tables below apart
+// and the guest reuse them while we look: what is read may be nonsense, but it is read from RAM.
+Result<Mfn> find_l1(Mfn root, Vaddr va) {
+    Mfn m = root;
+    for (unsigned level = 4; level > 1; level--) {
+        const Pte e = load_entry(port::frame_ptr<Pte>(m)[table_index(va, level)]);
+        if (!e.present() || e.large()) return fail(Error::fault);
+        m = e.mfn();
+        if (!frame_valid(m)) [[unlikely]]
+            return fail(Error::fault);
+    }
+    return m;
+}
+
+Mfn current_root(const Vcpu& v) { return v.pv.in_kernel ? v.pv.kernel_table : v.pv.user_table; }
+
+// The table at `m` locked, if it is a level 1 table of the domain's.
+Result<LockedTable> lock_l1(const Domain& d, Mfn m) {
+    if (!frame_valid(m)) return fail(Error::inval);
+    Frame& f = frame_of(m);
+    LockedTable table = TRY(LockedTable::lock(f));
+    if (table.level() != 1 || f.owner != d.id) return fail(Error::inval);
+    return table;
+}
+
+}  // namespace
+
+Result<Leaf> walk_guest(const Vcpu& v, Vaddr va) {
+    const Mfn root = current_root(v);
+    if (root == kNoMfn || !guest_address(va.v)) return fail(Error::fault);
+    const Mfn table = TRY(find_l1(root, va));
+    const unsigned index = table_index(va, 1);
+    const Pte entry = load_entry(port::frame_ptr<Pte>(table)[index]);
+    if (!entry.present()) return fail(Error::fault);
+    return Leaf{table, index, entry};
+}
+
+Result<> update_va_mapping(Vcpu& v, Vaddr va, Pte value, u64 flags, u32 from) {
+    const DomId pages = from == DOMID_SELF ? v.domain->id : TRY(pages_of(v, from));
+    const Mfn root = current_root(v);
+    if (root == kNoMfn || !guest_address(va.v)) return fail(Error::inval);
+    {
+        const auto m = find_l1(root, va);
+        if (!m) return fail(Error::inval);
+        LockedTable table = TRY(lock_l1(*v.domain, *m));
+        TRY(set_l1_entry(table, table_index(va, 1), value, pages, table_rules(*v.domain, Preempt::no)));
+    }
+    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE) return {};
+    const bool page_only = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG;
+    const u64 where = flags & ~static_cast<u64>(UVMF_FLUSHTYPE_MASK);
+    Reach reach = Reach::local;
+    if (where == UVMF_ALL) {
+        reach = Reach::domain;
+    } else if (where != UVMF_LOCAL) {
+        reach = TRY(reach_of(v, GuestIn<u8>(where)));
+    }
+    if (page_only) {
+        flush_page(v, va, reach);
+    } else {
+        flush_all(v, reach);
+    }
+    return {};
+}
+
+Result<> write_pte(Vcpu& v, Mfn table, unsigned index, Pte value) {
+    LockedTable locked = TRY(lock_l1(*v.domain, table));
+    return set_l1_entry(locked, index, value, v.domain->id, table_rules(*v.domain, Preempt::no));
+}
+
+Result<Pte> exchange_pte(Vcpu& v, Mfn table, unsigned index, Pte expected, Pte value) {
+    LockedTable locked = TRY(lock_l1(*v.domain, table));
+    return exchange_l1_entry(locked, index, expected, value, v.domain->id,
+                             table_rules(*v.domain, Preempt::no));
+}
+
+}  // namespace domus::pv
