@@ -64,6 +64,7 @@ void serve_flush_requests() {
     CpuState& me = cpu_state(port::this_cpu());
     const u32 target = me.flush_requested.load(std::memory_order_acquire);
     if (target == me.flush_done.load(std::memory_order_relaxed)) return;
+    if (me.flush_caches.exchange(0, std::memory_order_relaxed) != 0) wbinvd();
     flush_now(me.flush_global.exchange(0, std::memory_order_relaxed) != 0);
     me.flush_done.store(target, std::memory_order_release);
 }
@@ -113,6 +114,16 @@ void flush_domain_page(DomId domain, Vaddr va) {
 void flush_everything() {
     flush_now(true);
     flush_others(true, [](const CpuState&) { return true; });
+}
+
+void flush_caches() { wbinvd(); }
+
+void flush_caches_everywhere() {
+    for (CpuId cpu{0}; cpu.v < cpu_count(); ++cpu)
+        cpu_state(cpu).flush_caches.store(1, std::memory_order_relaxed);
+    cpu_state(this_cpu()).flush_caches.store(0, std::memory_order_relaxed);
+    wbinvd();
+    flush_others(false, [](const CpuState&) { return true; });
 }
 
 }  // namespace domus::port
