@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first C++ after boot.S: brings the machine up, builds dom0, and leaves to it.
+// The first C++ after boot.S: brings the machine up, builds dom0, and leaves to it. One function a stage, in the order in which they need each other.
 #include "boot/start.hpp"
+
+#include <atomic>
 
 #include "arch/cpu.hpp"
 #include "arch/cpu_area.hpp"
 #include "arch/features.hpp"
 #include "arch/idt.hpp"
-#include "arch/insn.hpp"
-#include "arch/paging.hpp"
+#include "arch/interrupts.hpp"
+#include "arch/shutdown.hpp"
+#include "arch/smp.hpp"
+#include "arch/time.hpp"
 #include "base/log.hpp"
 #include "boot/multiboot.hpp"
+#include "core/init.hpp"
+#include "drivers/acpi.hpp"
 #include "drivers/console.hpp"
-#include "drivers/uart.hpp"
 #include "port/machine.hpp"
 #include "port/memory.hpp"
 
@@ -21,27 +26,60 @@ extern "C" [[noreturn]] void start_guests();
 namespace domus::boot {
 
 constinit BootInfo boot_info;
+constinit BootOptions options;
 
 namespace {
 
-constinit Uart com1;
+constinit AcpiInfo acpi;
+constinit std::atomic<bool> core_ready{false};
 
-void start_console() {
-    console::init();
-    if (com1.init(kCom1)) {
-        (void)console::attach(
-            {.write = [](void* device, std::string_view text) { static_cast<Uart*>(device)->write(text); },
-             .device = &com1});
-    }
+// Boot tables map the first 4 GiB at the direct map.
+const void* view_low(void*, Maddr at, u64 size) {
+    return at.v < 4 * kGiB && size <= 4 * kGiB - at.v ? port::direct_map(at) : nullptr;
 }
 
-// On the CPU's own stack, with its own tables.
+void read_hand_over(u32 magic, u32 info) {
+    if (!read_multiboot(magic, Maddr(info), {view_low}, boot_info))
+        refuse("it was not loaded by a multiboot boot loader. Use GRUB's multiboot or multiboot2 command, or QEMU's -kernel.");
+    (void)parse_command_line(hypervisor_arguments(boot_info), options);
+}
+
+void read_acpi() {
+    const AcpiMap map = [](Maddr at, u64 size) { return static_cast<const u8*>(view_memory(at, size)); };
+    std::optional<Maddr> rsdp = find_rsdp(map);
+    const Result<AcpiInfo> tables = rsdp ? parse_acpi(map, *rsdp) : fail(Error::nodev);
+    if (!tables)
+        refuse("the firmware's ACPI tables are missing or broken. Switch ACPI on in the firmware setup, or update the firmware.");
+    acpi = *tables;
+}
+
+void start_devices() {
+    if (const Result<> r = x86::find_cpus(acpi, {.max_cpus = options.maxcpus, .smp = !options.nosmp}); !r)
+        refuse("no memory for the CPUs' data ({}). Give the machine more memory.", r.error());
+    if (const Result<> r = x86::init_interrupts(acpi, {}); !r)
+        refuse("the machine's interrupt controllers cannot be used ({}). Switch the APIC on in the firmware setup.", r.error());
+    if (const Result<> r = x86::init_time(acpi); !r)
+        refuse("there is no clock to measure the CPU's against ({}). Switch on the HPET or the ACPI timer.", r.error());
+    x86::init_shutdown(acpi, {.noreboot = options.noreboot});
+}
+
+// Every CPU but the first, on its own stack and tables.
+void other_cpu(CpuId) {
+    while (!core_ready.load(std::memory_order_acquire)) port::relax();
+    start_guests();
+}
+
 void start_on_own_stack(void*) {
     x86::build_idt();
     x86::load_cpu_tables(CpuId(0));
-    log(Level::info, "CPU 0 is on its own tables ({}{}{})", std::string_view(x86::features.vendor),
-        x86::features.xsave ? ", XSAVE" : "", x86::features.smep ? ", SMEP" : "");
-    panic("nothing to run yet");
+    read_acpi();
+    start_devices();
+    const u32 cpus = x86::start_cpus(other_cpu);
+    log(Level::info, "{} CPUs", cpus);
+    if (const Result<> r = core::init(options.sched); !r) refuse("the core does not start ({}). Give the machine more memory.", r.error());
+    start_dom0();
+    core_ready.store(true, std::memory_order_release);
+    start_guests();
 }
 
 }  // namespace
@@ -53,26 +91,15 @@ void refuse_text(const char* line) {
 }
 
 extern "C" [[noreturn]] void domus_start(u32 magic, u32 info) {
+    console::init();
+    read_hand_over(magic, info);
     start_console();
-    log(Level::info, "Domus, serving the Xen 4.17 interface");
-    const PhysReader reader{[](void*, Maddr at, u64 size) -> const void* {
-        return at.v < 4 * kGiB && size <= 4 * kGiB - at.v ? port::direct_map(at) : nullptr;
-    }};
-    if (const Result<> r = read_multiboot(magic, Maddr(info), reader, boot_info); !r)
-        refuse(
-            "it was not loaded by a multiboot boot loader. Use GRUB's multiboot or multiboot2 command, or "
-            "QEMU's -kernel.");
-    x86::detect_features(true, true, true);
+    log(Level::warning, "Domus, serving the Xen 4.17 interface. Loaded by {}", boot_info.loader);
+    log(Level::info, "command line: {}", hypervisor_arguments(boot_info));
+    x86::detect_features(options.smep, options.smap, options.xsave);
     start_memory();
-    if (const Result<> r = x86::create_cpu_area(CpuId(0)); !r)
-        refuse("no memory for CPU 0. Give the machine more memory.");
+    if (const Result<> r = x86::create_cpu_area(CpuId(0)); !r) refuse("no memory for CPU 0. Give the machine more memory.");
     call_on_stack(x86::stack_top(CpuId(0)) - sizeof(CpuInfo), start_on_own_stack, nullptr);
 }
 
 }  // namespace domus::boot
-
-namespace domus::port {
-
-void machine_crashed() { x86::halt_forever(); }
-
-}  // namespace domus::port

@@ -5,6 +5,8 @@
 
 #include "base/assert.hpp"
 #include "boot/boot_info.hpp"
+#include "boot/cmdline.hpp"
+#include "drivers/uart.hpp"
 
 namespace domus::boot {
 
@@ -22,10 +24,19 @@ template <class... Args>
 
 // What the boot loader passed.
 extern BootInfo boot_info;
+extern BootOptions options;
+
+// The console as the command line asks (start_console.cpp).
+void start_console();
+// The serial port that is the console; null if there is none.
+Uart* console_uart();
 
 // Machine memory: page tables, metadata, the heap (start_memory.cpp).
 void start_memory();
 // Machine memory for looking at tables: maps the range into the direct map first.
 const void* view_memory(Maddr at, u64 size);
+
+// Builds the control domain from the boot modules and makes it runnable (start_dom0.cpp).
+void start_dom0();
 
 }  // namespace domus::boot

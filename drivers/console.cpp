@@ -143,6 +143,13 @@ Result<> set_guest_loglvl(std::string_view value) {
     return {};
 }
 
+void configure(const LevelThresholds& host, const LevelThresholds& guest, StampKind stamp) {
+    Locked lock;
+    state.host = host;
+    state.guest = guest;
+    state.stamp = stamp;
+}
+
 Result<> set_timestamps(std::string_view value) {
     const StampKind kind = TRY(parse_stamp_kind(value));
     Locked lock;

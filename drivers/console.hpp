@@ -12,6 +12,8 @@
 
 #include "base/result.hpp"
 #include "base/types.hpp"
+#include "drivers/console_levels.hpp"
+#include "drivers/console_stamp.hpp"
 #include "port/time.hpp"
 
 namespace domus::console {
@@ -30,7 +32,9 @@ Result<> attach(Output output);
 // Removes the output that has this device.
 void detach(const void* device);
 
-// Options. EINVAL: the value makes no sense, nothing changed.
+// The options of the command line, parsed.
+void configure(const LevelThresholds& host, const LevelThresholds& guest, StampKind stamp);
+// The same as text. EINVAL: the value makes no sense, nothing changed.
 Result<> set_loglvl(std::string_view value);        // LEVEL[/RATE_LIMITED_LEVEL]
 Result<> set_guest_loglvl(std::string_view value);  // the same, for lines on what guests do
 Result<> set_timestamps(std::string_view value);    // none, date, datems, boot, raw; "" means date
