@@ -15,6 +15,7 @@
 #include "pv/cpuid.hpp"
 #include "pv/debug_regs.hpp"
 #include "pv/emulate.hpp"
+#include "pv/instruction.hpp"
 #include "pv/io_ports.hpp"
 #include "pv/msr.hpp"
 
@@ -22,46 +23,7 @@ namespace domus::pv {
 
 namespace {
 
-constexpr usize kMaxInstruction = 15;
 constexpr u64 kCr0Ts = 1u << 3;
-
-// The bytes at RIP, as far as they can be read.
-struct Code {
-    u8 bytes[kMaxInstruction];
-    usize size = 0;
-    usize at = 0;
-    std::optional<u8> next() {
-        if (at == size) return std::nullopt;
-        return bytes[at++];
-    }
-};
-
-Code fetch(u64 rip) {
-    Code code;
-    // Up to the end of the page first: the next one may not be there and not be needed.
-    const usize here = kPageSize - (rip & ~kPageMask);
-    const usize first = here < kMaxInstruction ? here : kMaxInstruction;
-    if (port::copy_from_guest(code.bytes, Vaddr(rip), first) != 0) return code;
-    code.size = first;
-    if (first < kMaxInstruction &&
-        port::copy_from_guest(code.bytes + first, Vaddr(rip + first), kMaxInstruction - first) == 0)
-        code.size = kMaxInstruction;
-    return code;
-}
-
-struct Prefixes {
-    bool operand16 = false, address32 = false, repeat = false;
-    u8 rex = 0;
-    u8 rex_b() const { return (rex & 1) != 0 ? 8 : 0; }
-    u8 rex_r() const { return (rex & 4) != 0 ? 8 : 0; }
-};
-
-// The general register with number n (AMD APM vol. 3, 1.4.1 and REX).
-u64& general(GuestRegs& r, unsigned n) {
-    u64* const table[16] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
-                            &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
-    return *table[n & 15];
-}
 
 // A result of 1, 2 or 4 bytes in RAX: 4 bytes clear the upper half.
 void set_rax(GuestRegs& r, unsigned bytes, u32 value) {
@@ -75,13 +37,12 @@ void set_rax(GuestRegs& r, unsigned bytes, u32 value) {
 
 class Emulator {
   public:
-    Emulator(Vcpu& v, GuestRegs& regs) : v_(v), r_(regs), code_(fetch(regs.rip)) {}
+    Emulator(Vcpu& v, GuestRegs& regs) : v_(v), r_(regs), code_(fetch_code(regs.rip)) {}
 
     EmulateResult run() {
-        u8 op = 0;
-        if (!prefixes(op)) return refused();
-        const EmulateResult result = op == 0x0f ? two_byte() : one_byte(op);
-        return result;
+        const std::optional<u8> op = read_opcode(code_, p_, r_.cs == FLAT_RING3_CS64);
+        if (!op || p_.lock) return refused();
+        return *op == 0x0f ? two_byte() : one_byte(*op);
     }
 
   private:
@@ -94,42 +55,6 @@ class Emulator {
         if ((r_.rflags & kFlagTf) == 0) return {.action = EmulateResult::Action::done};
         v_.pv.debug_regs[6] |= 1u << 14;  // DR6.BS
         return EmulateResult::trap(Trap::debug);
-    }
-
-    bool prefixes(u8& op) {
-        for (;;) {
-            const std::optional<u8> b = code_.next();
-            if (!b) return false;
-            switch (*b) {
-                case 0x66:
-                    p_.operand16 = true;
-                    p_.rex = 0;
-                    continue;
-                case 0x67:
-                    p_.address32 = true;
-                    p_.rex = 0;
-                    continue;
-                case 0xf2:
-                case 0xf3:
-                    p_.repeat = true;
-                    p_.rex = 0;
-                    continue;
-                case 0x2e:
-                case 0x36:
-                case 0x3e:
-                case 0x26: p_.rex = 0; continue;  // ignored in 64-bit mode
-                case 0x64:
-                case 0x65:
-                case 0xf0: return false;  // segment bases and LOCK: nothing here takes them
-                default: break;
-            }
-            if ((*b & 0xf0) == 0x40 && r_.cs == FLAT_RING3_CS64) {
-                p_.rex = *b;
-                continue;
-            }
-            op = *b;
-            return true;
-        }
     }
 
     EmulateResult one_byte(u8 op) {
@@ -259,7 +184,7 @@ class Emulator {
         const std::optional<u8> modrm = code_.next();
         if (!modrm) return refused();
         const unsigned number = ((*modrm >> 3) & 7u) | p_.rex_r();
-        u64& reg = general(r_, (*modrm & 7u) | p_.rex_b());
+        u64& reg = general_register(r_, (*modrm & 7u) | p_.rex_b());
         if (!write) {
             switch (number) {
                 case 0: reg = v_.pv.cr0; return done();
@@ -296,7 +221,7 @@ class Emulator {
         const std::optional<u8> modrm = code_.next();
         if (!modrm) return refused();
         const unsigned number = (*modrm >> 3) & 7u;
-        u64& reg = general(r_, (*modrm & 7u) | p_.rex_b());
+        u64& reg = general_register(r_, (*modrm & 7u) | p_.rex_b());
         if (write) {
             if (!set_debug_reg(v_.pv, number, reg)) return refused();
             port::load_debug_regs(v_);

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "pv/instruction.hpp"
+
+#include "port/guest_memory.hpp"
+
+namespace domus::pv {
+
+Code fetch_code(u64 rip) {
+    Code code;
+    // Up to the end of the page first: the next one may not be there and not be needed.
+    const usize here = kPageSize - (rip & ~kPageMask);
+    const usize first = here < kMaxInstruction ? here : kMaxInstruction;
+    if (port::copy_from_guest(code.bytes, Vaddr(rip), first) != 0) return code;
+    code.size = first;
+    if (first < kMaxInstruction &&
+        port::copy_from_guest(code.bytes + first, Vaddr(rip + first), kMaxInstruction - first) == 0)
+        code.size = kMaxInstruction;
+    return code;
+}
+
+std::optional<u64> Code::immediate(unsigned count) {
+    if (at + count > size) return std::nullopt;
+    u64 value = 0;
+    for (unsigned i = 0; i < count; i++) value |= u64{bytes[at + i]} << (8 * i);
+    at += count;
+    const unsigned shift = 64 - 8 * count;
+    return static_cast<u64>(static_cast<s64>(value << shift) >> shift);
+}
+
+std::optional<u8> read_opcode(Code& code, Prefixes& p, bool long_mode) {
+    for (;;) {
+        const std::optional<u8> b = code.next();
+        if (!b) return std::nullopt;
+        if (long_mode && (*b & 0xf0) == 0x40) {
+            p.rex = *b;
+            continue;
+        }
+        switch (*b) {
+            case 0x66: p.operand16 = true; break;
+            case 0x67: p.address32 = true; break;
+            case 0xf0: p.lock = true; break;
+            case 0xf2:
+            case 0xf3: p.repeat = true; break;
+            case 0x26:
+            case 0x2e:
+            case 0x36:
+            case 0x3e: break;  // ignored in 64-bit mode
+            case 0x64:
+            case 0x65: return std::nullopt;
+            default: return *b;
+        }
+        p.rex = 0;  // REX counts only right before the opcode
+    }
+}
+
+u64& general_register(GuestRegs& r, unsigned n) {
+    u64* const table[16] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
+                            &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
+    return *table[n & 15];
+}
+
+}  // namespace domus::pv
