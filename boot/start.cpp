@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The first C++ after boot.S: brings the machine up, builds dom0, and leaves to it. One function a stage, in the order in which they need each other.
+// The first C++ after boot.S: brings the machine up, builds dom0, and leaves to it. One function a stage, in
+// the order in which they need each other.
 #include "boot/start.hpp"
 
 #include <atomic>
@@ -40,7 +41,9 @@ const void* view_low(void*, Maddr at, u64 size) {
 
 void read_hand_over(u32 magic, u32 info) {
     if (!read_multiboot(magic, Maddr(info), {view_low}, boot_info))
-        refuse("it was not loaded by a multiboot boot loader. Use GRUB's multiboot or multiboot2 command, or QEMU's -kernel.");
+        refuse(
+            "it was not loaded by a multiboot boot loader. Use GRUB's multiboot or multiboot2 command, or "
+            "QEMU's -kernel.");
     (void)parse_command_line(hypervisor_arguments(boot_info), options);
 }
 
@@ -49,7 +52,9 @@ void read_acpi() {
     std::optional<Maddr> rsdp = find_rsdp(map);
     const Result<AcpiInfo> tables = rsdp ? parse_acpi(map, *rsdp) : fail(Error::nodev);
     if (!tables)
-        refuse("the firmware's ACPI tables are missing or broken. Switch ACPI on in the firmware setup, or update the firmware.");
+        refuse(
+            "the firmware's ACPI tables are missing or broken. Switch ACPI on in the firmware setup, or "
+            "update the firmware.");
     acpi = *tables;
 }
 
@@ -57,9 +62,13 @@ void start_devices() {
     if (const Result<> r = x86::find_cpus(acpi, {.max_cpus = options.maxcpus, .smp = !options.nosmp}); !r)
         refuse("no memory for the CPUs' data ({}). Give the machine more memory.", r.error());
     if (const Result<> r = x86::init_interrupts(acpi, {}); !r)
-        refuse("the machine's interrupt controllers cannot be used ({}). Switch the APIC on in the firmware setup.", r.error());
+        refuse(
+            "the machine's interrupt controllers cannot be used ({}). Switch the APIC on in the firmware "
+            "setup.",
+            r.error());
     if (const Result<> r = x86::init_time(acpi); !r)
-        refuse("there is no clock to measure the CPU's against ({}). Switch on the HPET or the ACPI timer.", r.error());
+        refuse("there is no clock to measure the CPU's against ({}). Switch on the HPET or the ACPI timer.",
+               r.error());
     x86::init_shutdown(acpi, {.noreboot = options.noreboot});
 }
 
@@ -76,7 +85,8 @@ void start_on_own_stack(void*) {
     start_devices();
     const u32 cpus = x86::start_cpus(other_cpu);
     log(Level::info, "{} CPUs", cpus);
-    if (const Result<> r = core::init(options.sched); !r) refuse("the core does not start ({}). Give the machine more memory.", r.error());
+    if (const Result<> r = core::init(options.sched); !r)
+        refuse("the core does not start ({}). Give the machine more memory.", r.error());
     start_dom0();
     core_ready.store(true, std::memory_order_release);
     start_guests();
@@ -98,7 +108,8 @@ extern "C" [[noreturn]] void domus_start(u32 magic, u32 info) {
     log(Level::info, "command line: {}", hypervisor_arguments(boot_info));
     x86::detect_features(options.smep, options.smap, options.xsave);
     start_memory();
-    if (const Result<> r = x86::create_cpu_area(CpuId(0)); !r) refuse("no memory for CPU 0. Give the machine more memory.");
+    if (const Result<> r = x86::create_cpu_area(CpuId(0)); !r)
+        refuse("no memory for CPU 0. Give the machine more memory.");
     call_on_stack(x86::stack_top(CpuId(0)) - sizeof(CpuInfo), start_on_own_stack, nullptr);
 }
 

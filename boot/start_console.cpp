@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The console as the command line asks for it. Lines logged before it is attached are in the ring, and shown then.
+// The console as the command line asks for it. Lines logged before it is attached are in the ring, and shown
+// then.
 #include "boot/start.hpp"
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
@@ -23,7 +24,8 @@ void attach_uart(Uart& uart, const UartConfig& config) {
         return;
     }
     (void)console::attach(
-        {.write = [](void* device, std::string_view text) { static_cast<Uart*>(device)->write(text); }, .device = &uart});
+        {.write = [](void* device, std::string_view text) { static_cast<Uart*>(device)->write(text); },
+         .device = &uart});
     pv::claim_uart(config.io_base);
     if (input == nullptr) input = &uart;
 }
@@ -32,7 +34,8 @@ void attach_screen() {
     if (boot_info.video.kind == VideoMode::Kind::linear) return;  // a frame buffer: dom0's to draw on
     screen.init(static_cast<volatile u16*>(port::direct_map(Maddr(kVgaTextAddress))));
     (void)console::attach(
-        {.write = [](void* device, std::string_view text) { static_cast<VgaText*>(device)->write(text); }, .device = &screen});
+        {.write = [](void* device, std::string_view text) { static_cast<VgaText*>(device)->write(text); },
+         .device = &screen});
 }
 
 }  // namespace

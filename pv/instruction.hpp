@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reading the instruction a guest has stopped at: its bytes, its prefixes, the registers it names (AMD APM vol. 3, chapter 1).
+// Reading the instruction a guest has stopped at: its bytes, its prefixes, the registers it names (AMD APM
+// vol. 3, chapter 1).
 #pragma once
 
 #include <optional>
@@ -33,7 +34,8 @@ struct Prefixes {
     u8 rex_r() const { return (rex & 4) != 0 ? 8 : 0; }
     u8 rex_b() const { return (rex & 1) != 0 ? 8 : 0; }
 };
-// Reads prefixes and the first opcode byte. Nothing: the bytes end, or there is a prefix (FS, GS) that no emulated instruction has.
+// Reads prefixes and the first opcode byte. Nothing: the bytes end, or there is a prefix (FS, GS) that no
+// emulated instruction has.
 std::optional<u8> read_opcode(Code& code, Prefixes& prefixes, bool long_mode);
 
 // The general register with number n, 0 to 15.

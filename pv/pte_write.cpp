@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Trapped writes to page tables: a guest's kernel stores to a level 1 table that it sees read-only, and the store is carried out as the page-table update
-// that it means. The forms are those that compilers and atomic operations produce; any other is answered with the page fault.
+// Trapped writes to page tables: a guest's kernel stores to a level 1 table that it sees read-only, and the
+// store is carried out as the page-table update that it means. The forms are those that compilers and atomic
+// operations produce; any other is answered with the page fault.
 #include <bit>
 
 #include "core/vcpu.hpp"
@@ -17,7 +18,17 @@ namespace {
 constexpr u64 kFlagZf = 1u << 6, kFlagSf = 1u << 7, kFlagPf = 1u << 2, kFlagOf = 1u << 11, kFlagAf = 1u << 4;
 
 // What the instruction does to its memory operand.
-enum class Op : u8 { store, exchange, compare_exchange, logic_and, logic_or, logic_xor, bit_set, bit_reset, bit_complement };
+enum class Op : u8 {
+    store,
+    exchange,
+    compare_exchange,
+    logic_and,
+    logic_or,
+    logic_xor,
+    bit_set,
+    bit_reset,
+    bit_complement
+};
 
 struct Store {
     Op op = Op::store;
@@ -28,7 +39,8 @@ struct Store {
 
 u64 size_mask(unsigned bytes) { return bytes == 8 ? ~u64{0} : (u64{1} << (8 * bytes)) - 1; }
 
-// Passes over ModRM's memory operand (AMD APM vol. 3, 1.4.2): where it is, the fault has said. False: a register operand or cut short.
+// Passes over ModRM's memory operand (AMD APM vol. 3, 1.4.2): where it is, the fault has said. False: a
+// register operand or cut short.
 bool skip_memory_operand(Code& code, u8 modrm) {
     const unsigned mod = modrm >> 6, rm = modrm & 7;
     if (mod == 3) return false;
@@ -72,14 +84,18 @@ std::optional<Store> decode(Code& code, GuestRegs& regs) {
             }
             default: return std::nullopt;
         }
-        // A bit number in a register may reach beyond the operand; that is another address than the one that faulted.
+        // A bit number in a register may reach beyond the operand; that is another address than the one that
+        // faulted.
         if (*op != 0xba && s.source >= 8 * wide) return std::nullopt;
         s.source &= 8 * wide - 1;
         return s;
     }
     switch (*op) {
         case 0x89: return s;
-        case 0x87: s.op = Op::exchange; s.reg = &reg; return s;
+        case 0x87:
+            s.op = Op::exchange;
+            s.reg = &reg;
+            return s;
         case 0x21: s.op = Op::logic_and; return s;
         case 0x09: s.op = Op::logic_or; return s;
         case 0x31: s.op = Op::logic_xor; return s;
@@ -111,7 +127,7 @@ u64 apply(const Store& s, u64 old) {
         case Op::logic_xor: return old ^ s.source;
         case Op::bit_set: return old | u64{1} << s.source;
         case Op::bit_reset: return old & ~(u64{1} << s.source);
-        case Op::bit_complement: return old ^ u64{1} << s.source;
+        case Op::bit_complement: return old ^ u64 { 1 } << s.source;
     }
     return old;
 }
