@@ -74,8 +74,8 @@ class Engine::Locked {
 
 usize Engine::storage_size(u32 cpus) { return cpus * (sizeof(Cpu) + sizeof(Queue)); }
 
-Result<> Engine::init(u32 cpus, const Policy& policy, std::span<unsigned char> storage) {
-    const u32 per_queue = policy.cpus_per_queue();
+Result<> Engine::init(u32 cpus, const Policy& policy, std::span<unsigned char> storage, u32 cpus_per_queue) {
+    const u32 per_queue = cpus_per_queue != 0 ? cpus_per_queue : policy.cpus_per_queue();
     if (cpus == 0 || per_queue == 0 || per_queue > kMaxCpusPerQueue) return fail(Error::inval);
     if (storage.size() < storage_size(cpus) || reinterpret_cast<usize>(storage.data()) % alignof(Queue) != 0)
         return fail(Error::inval);
@@ -270,7 +270,6 @@ bool Engine::pull(Cpu& cpu, Nanos now) {
         Queue& q = queues_[(cpu.queue->index + n) % queue_count_];
         if (q.waiting_count.load(std::memory_order_seq_cst) == 0) continue;
         Unit* u;
-        u32 also = kNone;
         {
             LockGuard guard(q.lock);
             u = q.first_for(cpu);
@@ -278,8 +277,6 @@ bool Engine::pull(Cpu& cpu, Nanos now) {
             detach(q, *u, now);
             u->cpu = cpu.id;
             u->queue.store(cpu.queue->index, std::memory_order_release);
-            // Several wake-ups may have told this one CPU: pass it on.
-            if (const Unit* more = q.waiting.top()) also = idle_elsewhere(q, *more, cpu.id.v);
         }
         Targets targets;
         {
@@ -289,20 +286,49 @@ bool Engine::pull(Cpu& cpu, Nanos now) {
         }
         if (targets.first == cpu.id.v) targets.first = kNone;  // it is about to look
         targets.tell();
-        tell(also);
         return true;
     }
     return false;
 }
 
+// A CPU that was idle has found work, perhaps other work than it was told for. If a unit still waits that an
+// idle CPU of another queue could run, tells that CPU, which will do the same in its turn.
+void Engine::pass_on(const Cpu& cpu) {
+    u64 idle = 0;
+    for (u32 i = 0; i < queue_count_; i++) idle |= queues_[i].idle.load(std::memory_order_seq_cst);
+    if (idle == 0) return;
+    for (u32 i = 0; i < queue_count_; i++) {
+        Queue& q = queues_[i];
+        if (q.waiting_count.load(std::memory_order_seq_cst) == 0) continue;
+        u32 next = kNone;
+        {
+            LockGuard guard(q.lock);
+            static_cast<void>(q.waiting.first_of(
+                [&](const Unit& u) { return (next = idle_elsewhere(q, u, cpu.id.v)) != kNone; }));
+        }
+        if (next != kNone) return tell(next);
+    }
+}
+
 Decision Engine::schedule(CpuId id, Nanos now) {
     Cpu& cpu = cpus_[id.v];
+    const bool was_idle = cpu.current == nullptr;
     Decision d = choose(cpu, now);
-    if (d.next == nullptr && queue_count_ > 1 && policy_->balances() && pull(cpu, now)) d = choose(cpu, now);
+    if (queue_count_ > 1 && policy_->balances()) {
+        if (d.next == nullptr && pull(cpu, now)) d = choose(cpu, now);
+        if (d.next != nullptr && was_idle) pass_on(cpu);
+    }
     return d;
 }
 
 Decision Engine::choose(Cpu& cpu, Nanos now) {
+    u32 also = kNone;
+    const Decision d = choose_locked(cpu, now, also);
+    tell(also);
+    return d;
+}
+
+Decision Engine::choose_locked(Cpu& cpu, Nanos now, u32& also) {
     Queue& q = *cpu.queue;
     LockGuard guard(q.lock);
     const u64 bit = cpu.bit();
@@ -337,6 +363,16 @@ Decision Engine::choose(Cpu& cpu, Nanos now) {
         q.idle.store(idle | bit, std::memory_order_seq_cst);
     else if ((idle & bit) != 0)
         q.idle.store(idle & ~bit, std::memory_order_relaxed);
+    // This CPU may have been told for the sake of one unit and have picked another.
+    const u64 free = q.idle.load(std::memory_order_relaxed) & ~q.tickled & ~bit;
+    if (free != 0 && !q.waiting.empty()) {
+        const Unit* u = q.waiting.first_of([&](const Unit& w) { return (q.allowed(w) & free) != 0; });
+        if (u != nullptr) {
+            const u64 choice = q.allowed(*u) & free;
+            q.tickled |= choice & -choice;
+            also = q.first_cpu + static_cast<u32>(std::countr_zero(choice));
+        }
+    }
     return d;
 }
 
@@ -393,9 +429,9 @@ Result<> Engine::migrate(Unit& u, CpuId to, Nanos now) {
     return {};
 }
 
-Result<> Engine::set_share(Unit& u, Share share) {
+Result<> Engine::set_share(Unit& u, Share share, Nanos now) {
     Locked held(*this, u);
-    return policy_->set_share(held.queue(), u, share);
+    return policy_->set_share(held.queue(), u, share, now);
 }
 
 Engine::RunTimes Engine::run_times(Unit& u, Nanos now) {

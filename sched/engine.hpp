@@ -28,7 +28,9 @@ class Engine {
     static usize storage_size(u32 cpus);
 
     // Serves CPUs 0..cpus-1, all idle. `storage` lives as long as the engine; EINVAL where it is too small.
-    Result<> init(u32 cpus, const Policy& policy, std::span<unsigned char> storage);
+    // Of the CPUs, each `cpus_per_queue` with adjacent numbers share a queue: 1..kMaxCpusPerQueue, or 0 for
+    // what the policy likes.
+    Result<> init(u32 cpus, const Policy& policy, std::span<unsigned char> storage, u32 cpus_per_queue = 0);
 
     // A new unit, asleep (RunState::offline) and allowed everywhere.
     void add_unit(Unit& u, Nanos now);
@@ -55,7 +57,7 @@ class Engine {
     Result<> set_affinity(Unit& u, CpuMask hard, CpuMask soft, Nanos now);
     // Moves it to the queue of `cpu`. EINVAL where it may not run there.
     Result<> migrate(Unit& u, CpuId cpu, Nanos now);
-    Result<> set_share(Unit& u, Share share);
+    Result<> set_share(Unit& u, Share share, Nanos now);
 
     // ns in each RunState up to now, and the state; indexed by RunState.
     struct RunTimes {
@@ -83,7 +85,9 @@ class Engine {
     u32 idle_elsewhere(const Queue& home, const Unit& u, u32 except) const;
     void detach(Queue& q, Unit& u, Nanos now);
     bool pull(Cpu& cpu, Nanos now);
+    void pass_on(const Cpu& cpu);
     Decision choose(Cpu& cpu, Nanos now);
+    Decision choose_locked(Cpu& cpu, Nanos now, u32& also);
 
     const Policy* policy_ = nullptr;
     Cpu* cpus_ = nullptr;

@@ -55,7 +55,7 @@ class Policy {
     virtual Cpu* preempts(Queue& q, const Unit& u, u64 allowed, Nanos now) const = 0;
 
     // Changes a unit's share: inval where the policy has none or the numbers are out of range.
-    virtual Result<> set_share(Queue&, Unit&, Share) const { return fail(Error::inval); }
+    virtual Result<> set_share(Queue&, Unit&, Share, Nanos) const { return fail(Error::inval); }
 
   protected:
     constexpr Policy(std::string_view policy_name, u32 id) : name(policy_name), abi_id(id) {}

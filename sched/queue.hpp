@@ -34,7 +34,7 @@ struct alignas(64) Cpu {
 };
 
 struct SmallestKey {
-    bool operator()(const Unit& a, const Unit& b) const { return a.key < b.key; }
+    bool operator()(const Unit& a, const Unit& b) const { return static_cast<s64>(a.key - b.key) < 0; }
 };
 
 struct alignas(64) Queue {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The policies that sched= can name, the default first.
+#include "sched/credit2.hpp"
 #include "sched/policy.hpp"
 #include "sched/round_robin.hpp"
 
@@ -7,7 +8,7 @@ namespace domus::sched {
 
 namespace {
 using Getter = const Policy& (*)();
-constexpr Getter kPolicies[] = {round_robin};
+constexpr Getter kPolicies[] = {credit2, round_robin};
 }  // namespace
 
 const Policy* find_policy(std::string_view name) {

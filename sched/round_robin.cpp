@@ -16,8 +16,8 @@ class RoundRobin final : public Policy {
     constexpr RoundRobin() : Policy("round-robin", 0) {}
 
     u32 cpus_per_queue() const override { return 16; }
-    void init_queue(Queue& q) const override { q.policy.make<s64>(); }
-    void order(Queue& q, Unit& u, Nanos, Why) const override { u.key = q.policy.as<s64>()++; }
+    void init_queue(Queue& q) const override { q.policy.make<u64>(); }
+    void order(Queue& q, Unit& u, Nanos, Why) const override { u.key = q.policy.as<u64>()++; }
 
     Decision pick(Queue& q, Cpu& cpu, Unit* current, Nanos now) const override {
         Unit* next = q.first_for(cpu);

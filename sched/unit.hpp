@@ -81,7 +81,7 @@ struct Unit {
     CpuMask hard, soft;
 
     HeapNode node;  // in its queue's heap while it waits
-    s64 key = 0;    // smallest goes first
+    u64 key = 0;    // smallest goes first, as serial numbers compare: wrap-around is fine within 2^63
 
     Nanos since = 0;     // when it entered `state`
     Nanos time[4] = {};  // ns spent in each state before that

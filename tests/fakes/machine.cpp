@@ -2,6 +2,7 @@
 // port/ over the simulated machine.
 #include "fakes/machine.hpp"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <cstdio>
@@ -75,10 +76,10 @@ Frame* fake_frame_table;
 u64* fake_m2p;
 
 u32 cpu_count() { return machine->cpus; }
-void relax() {}
+void relax() { sched_yield(); }  // CPUs may be threads
 void raise_work(CpuId cpu, Work w) { machine->work[cpu.v] |= static_cast<u32>(w); }
 void raise_work(Work w) { raise_work(fake_cpu, w); }
-u32 take_work() { return std::exchange(machine->work[fake_cpu.v], 0); }
+u32 take_work() { return machine->work[fake_cpu.v].exchange(0); }
 bool preempt_wanted() {
     if (machine->preempt_after != ~u64{0}) return machine->preempt_after-- == 0;
     return machine->preempt;

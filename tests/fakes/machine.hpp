@@ -3,6 +3,7 @@
 // of the hardware.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "base/types.hpp"
@@ -23,9 +24,9 @@ struct Machine {
     // What happened, for tests to look at.
     Nanos now = 0;
     port::WallClock wall_clock{};
-    std::vector<Nanos> deadline;  // per CPU
-    std::vector<u32> work;        // per CPU, port::Work bits
-    std::vector<u32> kicks;       // per CPU
+    std::vector<Nanos> deadline;         // per CPU
+    std::vector<std::atomic<u32>> work;  // per CPU, port::Work bits
+    std::vector<u32> kicks;              // per CPU
     u32 tlb_clock = 1;
     u64 domain_flushes = 0, page_flushes = 0, full_flushes = 0;
     u64 cache_flushes = 0;

@@ -31,7 +31,7 @@ class EngineTest : public testing::Test {
     }
     // Takes the note that a CPU should schedule.
     bool told(u32 cpu) {
-        return (std::exchange(machine.work[cpu], 0) & static_cast<u32>(port::Work::schedule)) != 0;
+        return (machine.work[cpu].exchange(0) & static_cast<u32>(port::Work::schedule)) != 0;
     }
     Decision schedule(u32 cpu, Nanos now) {
         told(cpu);

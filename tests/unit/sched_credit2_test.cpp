@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// credit2 in simulated machines: shares, latency, affinity, scale.
+#include "sched/credit2.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sched/round_robin.hpp"
+#include "sched_simulation.hpp"
+
+namespace domus::sched {
+namespace {
+
+// Share of one CPU, in per cent.
+double percent(const Simulation::Task& t, Nanos of) {
+    return 100.0 * static_cast<double>(t.ran) / static_cast<double>(of);
+}
+
+TEST(Credit2, EightEqualGuestsShareTwoCpus) {
+    Simulation s(2, credit2());
+    for (int i = 0; i < 8; i++) s.add();
+    s.run(2 * kSecond);
+    s.start_measuring();
+    s.run(2 * kSecond);
+    for (auto& t : s.tasks) EXPECT_NEAR(percent(*t, 2 * kSecond), 25.0, 25.0 * 0.03);
+    EXPECT_LT(s.looks, 2 * 2000 / 2u);  // seldom less than two milliseconds at a stretch
+}
+
+TEST(Credit2, ThreeShareTwoCpus) {
+    Simulation s(2, credit2());
+    for (int i = 0; i < 3; i++) s.add();
+    s.run(3 * kSecond);
+    for (auto& t : s.tasks) EXPECT_NEAR(percent(*t, 3 * kSecond), 66.7, 1.0);
+}
+
+TEST(Credit2, WeightsAreShares) {
+    for (const u16 scale : {u16{1}, u16{10}, u16{600}, u16{3000}}) {
+        Simulation s(1, credit2());
+        u32 total = 0;
+        for (u16 w : {1, 2, 3, 4, 10}) {
+            s.add({.weight = static_cast<u16>(w * scale)});
+            total += w;
+        }
+        s.run(10 * kSecond);
+        u32 i = 0;
+        for (u32 w : {1, 2, 3, 4, 10}) {
+            const double fair = 100.0 * w / total;
+            EXPECT_NEAR(percent(*s.tasks[i], 10 * kSecond), fair, 0.3 + fair * 0.02) << w << " x " << scale;
+            i++;
+        }
+    }
+}
+
+TEST(Credit2, ExtremeWeights) {
+    Simulation s(1, credit2());
+    s.add({.weight = 65535});
+    s.add({.weight = 1});
+    s.run(20 * kSecond);
+    EXPECT_GT(percent(*s.tasks[0], 20 * kSecond), 99.9);
+}
+
+TEST(Credit2, ASleeperRunsSoon) {
+    Simulation s(2, credit2());
+    for (int i = 0; i < 8; i++) s.add();
+    auto& t = s.add({}, s.between(50 * kMicrosecond, 200 * kMicrosecond),
+                    s.between(kMillisecond, 5 * kMillisecond));
+    s.run(100 * kMillisecond);
+    s.start_measuring();
+    s.run(5 * kSecond);
+    EXPECT_LT(t.worst_latency, 1100 * kMicrosecond);  // the rate limit
+}
+
+TEST(Credit2, SleepingIsNotSaving) {
+    Simulation s(1, credit2());
+    s.add();
+    auto& t = s.add({}, [] { return Nanos{0}; });
+    s.run(kSecond);
+    s.engine.sleep(t.unit, s.now);
+    s.run(20 * kSecond);
+    s.start_measuring();
+    t.burst = nullptr;
+    s.engine.wake(t.unit, s.now);
+    s.machine.work[0] = 0;
+    s.cpu[0].look = s.now;
+    s.run(100 * kMillisecond);
+    EXPECT_NEAR(percent(*s.tasks[0], 100 * kMillisecond), 50.0, 12.0);
+    s.run(kSecond);
+    EXPECT_NEAR(percent(*s.tasks[0], 1100 * kMillisecond), 50.0, 1.5);
+}
+
+// Alone on a CPU for long, then a rival comes: the past is forgotten.
+TEST(Credit2, RunningAloneIsNotDebt) {
+    Simulation s(1, credit2());
+    s.add();
+    s.run(60 * kSecond);
+    EXPECT_LT(s.looks, 10u);  // tickless
+    s.add();
+    s.start_measuring();
+    s.run(100 * kMillisecond);
+    EXPECT_NEAR(percent(*s.tasks[0], 100 * kMillisecond), 50.0, 12.0);
+}
+
+// … also where the others' accounts moved on meanwhile.
+TEST(Credit2, RunningAloneBesideOthersIsNotDebt) {
+    Simulation s(2, credit2());
+    auto& pinned = s.add();
+    s.pin(pinned, 1);
+    for (int i = 0; i < 3; i++) s.pin(s.add(), 2);
+    s.run(30 * kSecond);
+    EXPECT_NEAR(percent(pinned, 30 * kSecond), 100.0, 0.1);
+    for (int i = 1; i <= 3; i++)
+        EXPECT_NEAR(percent(*s.tasks[static_cast<usize>(i)], 30 * kSecond), 33.3, 0.5);
+    for (auto& t : s.tasks) s.pin(*t, 3);
+    s.start_measuring();
+    s.run(kSecond);
+    for (auto& t : s.tasks) EXPECT_NEAR(percent(*t, kSecond), 50.0, 4.0);
+}
+
+TEST(Credit2, WeightsHoldUnderAffinity) {
+    Simulation s(2, credit2());
+    s.pin(s.add(), 1);
+    s.pin(s.add({.weight = 512}), 2);
+    s.pin(s.add({.weight = 256}), 2);
+    s.run(10 * kSecond);
+    EXPECT_NEAR(percent(*s.tasks[1], 10 * kSecond), 66.7, 2.0);
+    EXPECT_NEAR(percent(*s.tasks[2], 10 * kSecond), 33.3, 2.0);
+}
+
+TEST(Credit2, SoftAffinityIsFollowedWhereFree) {
+    Simulation s(4, credit2());
+    for (u32 i = 0; i < 4; i++) {
+        auto& t = s.add({}, s.between(kMillisecond, 2 * kMillisecond),
+                        s.between(8 * kMillisecond, 20 * kMillisecond));
+        s.pin(t, 0xf, u64{1} << (i % 2));
+    }
+    s.run(5 * kSecond);
+    const Nanos preferred =
+        10 * kSecond - s.engine.idle_time(CpuId(0), s.now) - s.engine.idle_time(CpuId(1), s.now);
+    const Nanos other =
+        10 * kSecond - s.engine.idle_time(CpuId(2), s.now) - s.engine.idle_time(CpuId(3), s.now);
+    EXPECT_GT(preferred, 4 * other);
+}
+
+TEST(Credit2, IdleMachineIsQuiet) {
+    Simulation s(4, credit2());
+    s.add({}, s.between(1, 100), {});
+    s.run(kSecond);
+    s.start_measuring();
+    s.run(10 * kSecond);
+    EXPECT_EQ(s.looks, 0u);
+}
+
+TEST(Credit2, ShareIsChecked) {
+    Simulation s(1, credit2());
+    auto& t = s.add();
+    EXPECT_EQ(s.engine.set_share(t.unit, {.weight = 0}, 0).error(), Error::inval);
+    EXPECT_TRUE(s.engine.set_share(t.unit, {.weight = 65535}, 0).has_value());
+    EXPECT_EQ(t.unit.share.weight, 65535);
+}
+
+// Random machines: the simulation's own checks are the test, and that everyone gets on.
+class RandomMachine : public testing::TestWithParam<int> {};
+
+TEST_P(RandomMachine, KeepsItsPromises) {
+    const u64 seed = static_cast<u64>(GetParam());
+    std::mt19937_64 random(seed);
+    const Policy& policy = seed % 4 == 0 ? round_robin() : credit2();
+    const u32 cpus = 1 + static_cast<u32>(random() % 8);
+    const u32 per_queue = seed % 3 == 0 ? 1 + static_cast<u32>(random() % 3) : 0;
+    Simulation s(cpus, policy, seed, per_queue);
+    const u32 units = 1 + static_cast<u32>(random() % (2 * cpus + 4));
+    for (u32 i = 0; i < units; i++) {
+        const Share share{
+            .weight = static_cast<u16>(seed % 4 == 0 || random() % 3 != 0 ? 256 : 1 + random() % 65535)};
+        switch (random() % 4) {
+            case 0: s.add(share); break;
+            case 1: s.add(share, s.between(1, 50 * kMicrosecond), s.between(1, 50 * kMicrosecond)); break;
+            case 2:
+                s.add(share, s.between(kMillisecond, 30 * kMillisecond), s.between(1, 10 * kMillisecond));
+                break;
+            default:
+                s.add(share, s.between(10 * kMicrosecond, kMillisecond), s.between(1, 30 * kMillisecond));
+        }
+    }
+    for (int round = 0; round < 12; round++) {
+        s.run(5 * kMillisecond);
+        ASSERT_FALSE(HasFatalFailure());
+        auto& t = *s.tasks[random() % units];
+        const u64 all = cpus == 64 ? ~u64{0} : (u64{1} << cpus) - 1;
+        if (random() % 2 == 0)
+            s.pin(t, random() % 2 == 0 ? all : (random() & all) | u64{1} << random() % cpus, random());
+        if (random() % 4 == 0)
+            static_cast<void>(s.engine.migrate(t.unit, CpuId(static_cast<u32>(random() % cpus)), s.now));
+    }
+    for (auto& t : s.tasks) s.pin(*t, ~u64{0});
+    s.start_measuring();
+    s.check_every = 100;
+    s.run(200 * kMillisecond);
+    for (auto& t : s.tasks) {
+        if (t->unit.share.weight >= 256) {
+            EXPECT_GT(t->ran, 0) << "starved";
+        }
+    }
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomMachine, testing::Range(0, 40));
+
+TEST(Credit2, ThousandsOfUnits) {
+    Simulation s(16, credit2());
+    s.check_every = 5000;
+    for (int i = 0; i < 3000; i++) {
+        if (i % 2 == 0)
+            s.add();
+        else
+            s.add({}, s.between(1, 100 * kMicrosecond), s.between(50 * kMillisecond, 500 * kMillisecond));
+    }
+    s.run(kSecond);
+    s.start_measuring();
+    s.run(4 * kSecond);
+    Nanos least = port::kNever, most = 0;
+    for (auto& t : s.tasks) {
+        if (t->burst) continue;
+        least = std::min(least, t->ran);
+        most = std::max(most, t->ran);
+    }
+    EXPECT_GT(least, 0);
+    EXPECT_LT(most - least, 25 * kMillisecond);  // a couple of slices
+}
+
+}  // namespace
+}  // namespace domus::sched
