@@ -88,8 +88,11 @@ def unit_tests(tally: Tally):
         problems = [f"{first_error(output)}. The whole log: {log}"]
     if not ran or int(ran.group(1)) == 0:
         problems.append(f"no unit test ran. The whole log: {log}")
-    count = int(ran.group(1)) if ran else 0
-    tally.result(f"{count} unit tests under AddressSanitizer and UndefinedBehaviorSanitizer", problems, count)
+    skipped = re.search(r"^\[  SKIPPED \] (\d+) tests?", output, re.MULTILINE)
+    left_out = int(skipped.group(1)) if skipped else 0
+    count = (int(ran.group(1)) if ran else 0) - left_out
+    tally.result(f"{count} unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+                 + (f" ({left_out} more not run: each says why in {log})" if left_out else ""), problems, count)
 
 
 def static_checks(tally: Tally):
