@@ -2,9 +2,17 @@
 // The machine as a whole: how it ends.
 #pragma once
 
+#include "base/result.hpp"
+#include "base/types.hpp"
+
 namespace domus::port {
 
 // After a crash report: reboots, or stops if the option noreboot says so.
 [[noreturn]] void machine_crashed();
+
+// Dom0's ACPI code has prepared a sleep state and names the values for the PM1 control registers (platform
+// operation enter_acpi_sleep): the sleep type bits are written, then the enable bit. S5 does not return but
+// in error. NODEV: no such registers.
+Result<> enter_sleep(u16 pm1a_control, u16 pm1b_control);
 
 }  // namespace domus::port

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "arch_devices/clock_math.hpp"
 #include "port/io.hpp"
 
 namespace domus::x86 {
@@ -27,8 +28,6 @@ Sample take_sample(const PlatformTimer& t, unsigned tries) {
     }
     return best;
 }
-
-u64 mul_div(u64 a, u64 b, u64 c) { return static_cast<u64>(static_cast<unsigned __int128>(a) * b / c); }
 
 }  // namespace
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Interrupt lines of message-signalled interrupts.
-#include <bit>
-
 #include "arch_devices/irq_table.hpp"
 #include "base/log.hpp"
 
@@ -50,7 +48,7 @@ Result<> IrqTable::allocate_msi(const MsiRequest& request, std::span<IrqId> out)
     const u32 count = static_cast<u32>(out.size());
     const bool msix = request.table_base != 0;
     if (c_.pci == nullptr) return fail(Error::nodev);
-    if (count == 0 || count > 32 || !std::has_single_bit(count) || (msix && count != 1))
+    if (count == 0 || count > 32 || (count & (count - 1)) != 0 || (msix && count != 1))
         return fail(Error::inval);
 
     LockGuard guard(lock_);
