@@ -1,213 +1,287 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Trapped writes to page tables: a guest's kernel stores to a level 1 table that it sees read-only, and the
-// store is carried out as the page-table update that it means. The forms are those that compilers and atomic
-// operations produce; any other is answered with the page fault.
-#include <bit>
-
-#include "core/vcpu.hpp"
-#include "mm/frame.hpp"
-#include "port/memory.hpp"
+// Writes of a guest's kernel to its level 1 page tables, which it sees read-only
+// (VMASST_TYPE_writable_pagetables): the instruction is decoded, its result computed, and the entry written
+// by the same path as mmu_update.
+//
+// The operand's address is the fault's: the forms below have one memory operand, and it is what they write.
+// So decoding needs the instruction's length, width, and register or immediate (AMD APM vol. 3, ch. 1 and 3).
 #include "pv/emulate.hpp"
+
+#include "abi/xen.hpp"
+#include "core/domain.hpp"
 #include "pv/instruction.hpp"
 #include "pv/mmu.hpp"
+#include "pv/mmu_rules.hpp"
 
 namespace domus::pv {
 
 namespace {
 
-constexpr u64 kFlagZf = 1u << 6, kFlagSf = 1u << 7, kFlagPf = 1u << 2, kFlagOf = 1u << 11, kFlagAf = 1u << 4;
-
-// What the instruction does to its memory operand.
-enum class Op : u8 {
+enum class Kind : u8 {
+    none,
     store,
     exchange,
     compare_exchange,
-    logic_and,
+    exchange_add,
+    add,
     logic_or,
+    logic_and,
+    subtract,
     logic_xor,
     bit_set,
     bit_reset,
-    bit_complement
+    bit_complement,
 };
 
-struct Store {
-    Op op = Op::store;
-    unsigned bytes = 0;  // size of the operand
-    u64 source = 0;      // value, mask, or bit number
-    u64* reg = nullptr;  // receives the old value (exchange); for compare_exchange RAX does
+struct Operation {
+    Kind kind = Kind::none;
+    unsigned bytes = 8;
+    u64 source = 0;          // register or immediate, as wide as the operation
+    u64* reg = nullptr;      // the register, for forms that also write it
+    bool high_byte = false;  // … its bits 15 to 8
+    usize length = 0;
 };
 
-u64 size_mask(unsigned bytes) { return bytes == 8 ? ~u64{0} : (u64{1} << (8 * bytes)) - 1; }
+constexpr u64 mask_of(unsigned bytes) { return bytes == 8 ? ~u64{0} : (u64{1} << (bytes * 8)) - 1; }
 
-// Passes over ModRM's memory operand (AMD APM vol. 3, 1.4.2): where it is, the fault has said. False: a
-// register operand or cut short.
-bool skip_memory_operand(Code& code, u8 modrm) {
-    const unsigned mod = modrm >> 6, rm = modrm & 7;
-    if (mod == 3) return false;
-    unsigned displacement = mod == 1 ? 1 : mod == 2 ? 4 : 0;
-    if (rm == 4) {
-        const std::optional<u8> sib = code.next();
-        if (!sib) return false;
-        if (mod == 0 && (*sib & 7) == 5) displacement = 4;
-    } else if (mod == 0 && rm == 5) {
-        displacement = 4;
+// ADD, OR, AND, SUB, XOR by the three bits that name them in opcodes 00 to 3f and 80 to 83.
+constexpr Kind arithmetic(unsigned n) {
+    switch (n) {
+        case 0: return Kind::add;
+        case 1: return Kind::logic_or;
+        case 4: return Kind::logic_and;
+        case 5: return Kind::subtract;
+        case 6: return Kind::logic_xor;
+        default: return Kind::none;
     }
-    return code.skip(displacement);
 }
 
-std::optional<Store> decode(Code& code, GuestRegs& regs) {
-    Prefixes p;
-    const std::optional<u8> first = read_opcode(code, p, true);
-    if (!first) return std::nullopt;
-    const bool two_byte = *first == 0x0f;
-    const std::optional<u8> op = two_byte ? code.next() : first;
-    if (!op) return std::nullopt;
-    const unsigned wide = p.rex_w() ? 8 : p.operand16 ? 2 : 4;
+class Decoder {
+  public:
+    explicit Decoder(GuestRegs& regs) : r_(regs), code_(fetch_code(regs.rip)) {}
 
-    const std::optional<u8> modrm = code.next();
-    if (!modrm || !skip_memory_operand(code, *modrm)) return std::nullopt;
-    u64& reg = general_register(regs, ((*modrm >> 3) & 7u) | p.rex_r());
-    Store s{.bytes = wide, .source = reg};
-    if (two_byte) {
-        switch (*op) {
-            case 0xb1: s.op = Op::compare_exchange; return s;
-            case 0xab: s.op = Op::bit_set; break;
-            case 0xb3: s.op = Op::bit_reset; break;
-            case 0xbb: s.op = Op::bit_complement; break;
+    // Kind none: not a form we know.
+    Operation decode() {
+        if (r_.cs != FLAT_RING3_CS64) return {};
+        const std::optional<u8> op = read_opcode(code_, p_, true);
+        if (!op) return {};
+        bool ok = false;
+        if (*op != 0x0f) {
+            ok = one_byte(*op);
+        } else if (const std::optional<u8> second = code_.next()) {
+            ok = two_byte(*second);
+        }
+        if (!ok) return {};
+        o_.length = code_.at;
+        return o_;
+    }
+
+  private:
+    void width(bool is_byte) { o_.bytes = is_byte ? 1 : p_.rex_w() ? 8 : p_.operand16 ? 2 : 4; }
+
+    // ModRM with a memory operand; goes behind SIB and displacement.
+    bool memory() {
+        const std::optional<u8> modrm = code_.next();
+        if (!modrm || *modrm >> 6 == 3) return false;
+        extension_ = (*modrm >> 3) & 7;
+        const unsigned mod = *modrm >> 6, rm = *modrm & 7;
+        unsigned displacement = mod == 1 ? 1 : mod == 2 || rm == 5 ? 4 : 0;
+        if (rm == 4) {
+            const std::optional<u8> sib = code_.next();
+            if (!sib) return false;
+            if (mod == 0 && (*sib & 7) == 5) displacement = 4;
+        }
+        return code_.skip(displacement);
+    }
+
+    void source_register() {
+        unsigned n = extension_ | p_.rex_r();
+        // Without REX, 4 to 7 are the second bytes of the first four registers.
+        o_.high_byte = o_.bytes == 1 && p_.rex == 0 && n >= 4;
+        if (o_.high_byte) n -= 4;
+        o_.reg = &general_register(r_, n);
+        o_.source = (o_.high_byte ? *o_.reg >> 8 : *o_.reg) & mask_of(o_.bytes);
+    }
+    bool with_register(Kind kind, bool is_byte) {
+        width(is_byte);
+        if (kind == Kind::none || !memory()) return false;
+        o_.kind = kind;
+        source_register();
+        return true;
+    }
+    bool source_immediate(unsigned bytes) {
+        const std::optional<u64> value = code_.immediate(bytes);
+        if (!value) return false;
+        o_.source = *value & mask_of(o_.bytes);
+        return true;
+    }
+    unsigned full_immediate() const { return o_.bytes == 8 ? 4 : o_.bytes; }
+
+    bool one_byte(u8 op) {
+        const bool is_byte = (op & 1) == 0;
+        if (op < 0x40 && (op & 7) < 2) return with_register(arithmetic(op >> 3), is_byte);
+        switch (op) {
+            case 0x88:
+            case 0x89: return with_register(Kind::store, is_byte);
+            case 0x86:
+            case 0x87: return with_register(Kind::exchange, is_byte);
+            case 0x80:
+            case 0x81:
+            case 0x83:
+                width(is_byte);
+                if (!memory()) return false;
+                o_.kind = arithmetic(extension_);
+                return o_.kind != Kind::none && source_immediate(op == 0x81 ? full_immediate() : 1);
+            case 0xc6:
+            case 0xc7:
+                width(is_byte);
+                if (!memory() || extension_ != 0) return false;
+                o_.kind = Kind::store;
+                return source_immediate(full_immediate());
+            default: return false;
+        }
+    }
+
+    bool two_byte(u8 op) {
+        switch (op) {
+            case 0xb0:
+            case 0xb1: return with_register(Kind::compare_exchange, op == 0xb0);
+            case 0xc0:
+            case 0xc1: return with_register(Kind::exchange_add, op == 0xc0);
+            case 0xc3:
+                return with_register(Kind::store, false);  // MOVNTI
+            // A bit number beyond the operand means another word: the one at the fault's address.
+            case 0xab: return with_register(Kind::bit_set, false);
+            case 0xb3: return with_register(Kind::bit_reset, false);
+            case 0xbb: return with_register(Kind::bit_complement, false);
             case 0xba: {
-                const std::optional<u8> bit = code.next();
-                const unsigned sub = (*modrm >> 3) & 7;
-                if (!bit || sub < 5) return std::nullopt;
-                s.op = sub == 5 ? Op::bit_set : sub == 6 ? Op::bit_reset : Op::bit_complement;
-                s.source = *bit;
-                break;
+                constexpr Kind kKinds[] = {Kind::bit_set, Kind::bit_reset, Kind::bit_complement};
+                width(false);
+                if (!memory() || extension_ < 5) return false;
+                o_.kind = kKinds[extension_ - 5];
+                return source_immediate(1);
             }
-            default: return std::nullopt;
+            default: return false;
         }
-        // A bit number in a register may reach beyond the operand; that is another address than the one that
-        // faulted.
-        if (*op != 0xba && s.source >= 8 * wide) return std::nullopt;
-        s.source &= 8 * wide - 1;
-        return s;
     }
-    switch (*op) {
-        case 0x89: return s;
-        case 0x87:
-            s.op = Op::exchange;
-            s.reg = &reg;
-            return s;
-        case 0x21: s.op = Op::logic_and; return s;
-        case 0x09: s.op = Op::logic_or; return s;
-        case 0x31: s.op = Op::logic_xor; return s;
-        case 0xc7:
-        case 0x81:
-        case 0x83: {
-            const std::optional<u64> value = code.immediate(*op == 0x83 ? 1 : wide == 2 ? 2 : 4);
-            if (!value) return std::nullopt;
-            s.source = *value;
-            if (*op == 0xc7) return s;
-            switch ((*modrm >> 3) & 7) {
-                case 1: s.op = Op::logic_or; return s;
-                case 4: s.op = Op::logic_and; return s;
-                case 6: s.op = Op::logic_xor; return s;
-                default: return std::nullopt;
-            }
-        }
-        default: return std::nullopt;
-    }
+
+    GuestRegs& r_;
+    Code code_;
+    Prefixes p_;
+    Operation o_;
+    unsigned extension_ = 0;
+};
+
+// RFLAGS after an operation (AMD APM vol. 3, each instruction's page).
+constexpr u64 kPf = 1u << 2, kAf = 1u << 4, kZf = 1u << 6, kSf = 1u << 7, kOf = 1u << 11;
+constexpr u64 kArithmeticFlags = kFlagCf | kPf | kAf | kZf | kSf | kOf;
+
+u64 result_flags(u64 result, unsigned bytes) {
+    const u64 v = result & mask_of(bytes);
+    return (v == 0 ? kZf : 0) | ((v >> (bytes * 8 - 1) & 1) != 0 ? kSf : 0) |
+           ((__builtin_popcountll(v & 0xff) & 1) == 0 ? kPf : 0);
+}
+u64 add_flags(u64 a, u64 b, unsigned bytes) {
+    const u64 sum = (a + b) & mask_of(bytes);
+    return result_flags(sum, bytes) | (sum < a ? kFlagCf : 0) | ((a ^ b ^ sum) & kAf) |
+           (((a ^ sum) & (b ^ sum)) >> (bytes * 8 - 1) & 1) * kOf;
+}
+u64 subtract_flags(u64 a, u64 b, unsigned bytes) {
+    const u64 difference = (a - b) & mask_of(bytes);
+    return result_flags(difference, bytes) | (a < b ? kFlagCf : 0) | ((a ^ b ^ difference) & kAf) |
+           (((a ^ b) & (a ^ difference)) >> (bytes * 8 - 1) & 1) * kOf;
 }
 
-u64 apply(const Store& s, u64 old) {
-    switch (s.op) {
-        case Op::store:
-        case Op::exchange:
-        case Op::compare_exchange: return s.source;
-        case Op::logic_and: return old & s.source;
-        case Op::logic_or: return old | s.source;
-        case Op::logic_xor: return old ^ s.source;
-        case Op::bit_set: return old | u64{1} << s.source;
-        case Op::bit_reset: return old & ~(u64{1} << s.source);
-        case Op::bit_complement: return old ^ u64 { 1 } << s.source;
-    }
-    return old;
-}
+// What an operation makes of the value in memory.
+struct Effect {
+    u64 value = 0;
+    u64 flags = 0;          // new values of …
+    u64 changed_flags = 0;  // … these
+    bool writes = true;
+};
 
-void set_flag(GuestRegs& r, u64 flag, bool on) { r.rflags = on ? r.rflags | flag : r.rflags & ~flag; }
-
-void set_logic_flags(GuestRegs& r, u64 result, unsigned bytes) {
-    r.rflags &= ~(kFlagCf | kFlagOf | kFlagAf);
-    set_flag(r, kFlagZf, (result & size_mask(bytes)) == 0);
-    set_flag(r, kFlagSf, ((result >> (8 * bytes - 1)) & 1) != 0);
-    set_flag(r, kFlagPf, std::popcount(result & 0xff) % 2 == 0);
-}
-
-// Registers and flags after the operand `old` has become `now`.
-void finish(GuestRegs& r, const Store& s, u64 old, u64 now, bool equal) {
-    const auto assign = [&](u64& reg, u64 value) {
-        reg = s.bytes == 4 ? value : (reg & ~size_mask(s.bytes)) | value;  // 4 bytes clear the upper half
+Effect effect_of(const Operation& o, u64 old, u64 rax) {
+    const u64 s = o.source, m = mask_of(o.bytes);
+    const auto logic = [&](u64 v) { return Effect{v, result_flags(v, o.bytes), kArithmeticFlags}; };
+    const auto bit = [&](u64 set, u64 clear, u64 flip) {
+        return Effect{((old | set) & ~clear) ^ flip, (old & (set | clear | flip)) != 0 ? kFlagCf : 0,
+                      kFlagCf};
     };
-    switch (s.op) {
-        case Op::store: break;
-        case Op::exchange: assign(*s.reg, old); break;
-        case Op::compare_exchange: {
-            // CMP RAX, old
-            const u64 mask = size_mask(s.bytes), a = r.rax & mask, difference = (a - old) & mask;
-            set_logic_flags(r, difference, s.bytes);
-            set_flag(r, kFlagCf, a < old);
-            set_flag(r, kFlagAf, (a & 15) < (old & 15));
-            set_flag(r, kFlagOf, (((a ^ old) & (a ^ difference)) >> (8 * s.bytes - 1) & 1) != 0);
-            if (!equal) assign(r.rax, old);
-            break;
-        }
-        case Op::logic_and:
-        case Op::logic_or:
-        case Op::logic_xor: set_logic_flags(r, now, s.bytes); break;
-        case Op::bit_set:
-        case Op::bit_reset:
-        case Op::bit_complement: set_flag(r, kFlagCf, ((old >> s.source) & 1) != 0); break;
+    const u64 one = u64{1} << (s & (o.bytes * 8 - 1));
+    switch (o.kind) {
+        case Kind::none:
+        case Kind::store:
+        case Kind::exchange: return {s};
+        case Kind::compare_exchange:
+            return {s, subtract_flags(rax & m, old, o.bytes), kArithmeticFlags, (rax & m) == old};
+        case Kind::exchange_add:
+        case Kind::add: return {(old + s) & m, add_flags(old, s, o.bytes), kArithmeticFlags};
+        case Kind::subtract: return {(old - s) & m, subtract_flags(old, s, o.bytes), kArithmeticFlags};
+        case Kind::logic_or: return logic(old | s);
+        case Kind::logic_and: return logic(old & s);
+        case Kind::logic_xor: return logic(old ^ s);
+        case Kind::bit_set: return bit(one, 0, 0);
+        case Kind::bit_reset: return bit(0, one, 0);
+        case Kind::bit_complement: return bit(0, 0, one);
     }
+    return {};
 }
+
+// Writes a register as an instruction of this width does: 4 bytes clear the upper half.
+void set_register(u64& reg, u64 value, unsigned bytes, bool high_byte) {
+    if (high_byte)
+        reg = (reg & ~u64{0xff00}) | value << 8;
+    else if (bytes == 4)
+        reg = value;
+    else
+        reg = (reg & ~mask_of(bytes)) | value;
+}
+
+constexpr int kTries = 16;
 
 }  // namespace
 
 EmulateResult emulate_pte_write(Vcpu& v, GuestRegs& regs, Vaddr fault) {
-    const Result<Leaf> leaf = walk_guest(v, fault);
+    const auto leaf = walk_guest(v, fault);
     if (!leaf || leaf->entry.writable()) return {};
-    Code code = fetch_code(regs.rip);
-    const std::optional<Store> store = decode(code, regs);
-    if (!store) return {};
-    const unsigned shift = static_cast<unsigned>(fault.v % 8) * 8;
-    if (shift + 8 * store->bytes > 64) return {};
-
     const Mfn table = leaf->entry.mfn();
-    if (!frame_valid(table)) return {};  // device memory, mapped read-only
-    const unsigned index = static_cast<unsigned>(page_offset(fault) / 8);
-    const u64 mask = size_mask(store->bytes);
-    if (store->op == Op::store && store->bytes == 8) {
-        if (!write_pte(v, table, index, Pte(store->source))) return {};
+    if (!frame_valid(table)) return {};
+    const TypeWord type{frame_of(table).type.load(std::memory_order_relaxed)};
+    if (type.type() != PageType::l1 || frame_of(table).owner != v.domain->id) return {};
+
+    const Operation o = Decoder(regs).decode();
+    const unsigned offset = static_cast<unsigned>(fault.v & 7);
+    if (o.kind == Kind::none || offset + o.bytes > sizeof(Pte)) return {};
+    const auto index = static_cast<unsigned>(page_offset(fault) / sizeof(Pte));
+
+    u64 old = 0;
+    Effect effect;
+    if (o.kind == Kind::store && o.bytes == sizeof(Pte)) [[likely]] {
+        if (!write_pte(v, table, index, Pte(o.source))) return {};
     } else {
-        // Against other CPUs, and against the CPU's own setting of accessed and dirty bits.
-        constexpr unsigned kAttempts = 16;  // then let interrupts in, and start again
-        for (unsigned attempt = 0;; attempt++) {
-            if (attempt == kAttempts) return {.action = EmulateResult::Action::retry};
-            const u64 whole = __atomic_load_n(&port::frame_ptr<u64>(table)[index], __ATOMIC_RELAXED);
-            const u64 old = (whole >> shift) & mask;
-            const bool equal = old == (regs.rax & mask);
-            if (store->op == Op::compare_exchange && !equal) {
-                finish(regs, *store, old, old, false);
-                break;
-            }
-            const u64 now = apply(*store, old) & mask;
-            const u64 replaced = (whole & ~(mask << shift)) | now << shift;
-            const Result<Pte> seen = exchange_pte(v, table, index, Pte(whole), Pte(replaced));
+        const u64 mask = mask_of(o.bytes) << (offset * 8);
+        for (int tries = 0;; tries++) {
+            // Hardware, or another CPU of the guest's, is at the same entry.
+            if (tries == kTries) return {.action = EmulateResult::Action::retry};
+            const Pte now = load_entry(port::frame_ptr<Pte>(table)[index]);
+            old = (now.v & mask) >> (offset * 8);
+            effect = effect_of(o, old, regs.rax);
+            if (!effect.writes) break;
+            const Pte next((now.v & ~mask) | effect.value << (offset * 8));
+            const auto seen = exchange_pte(v, table, index, now, next);
             if (!seen) return {};
-            if (seen->v != whole) continue;
-            finish(regs, *store, old, now, true);
-            break;
+            if (*seen == now) break;
         }
     }
-    regs.rip += code.at;
-    return {.action = EmulateResult::Action::done};
+    if (o.kind == Kind::exchange || o.kind == Kind::exchange_add)
+        set_register(*o.reg, old, o.bytes, o.high_byte);
+    else if (o.kind == Kind::compare_exchange && !effect.writes)
+        set_register(regs.rax, old, o.bytes, false);
+    regs.rflags = (regs.rflags & ~effect.changed_flags & ~kFlagRf) | (effect.flags & effect.changed_flags);
+    regs.rip += o.length;
+    if ((regs.rflags & kFlagTf) == 0) return {.action = EmulateResult::Action::done};
+    v.pv.debug_regs[6] |= 1u << 14;  // DR6.BS
+    return EmulateResult::trap(Trap::debug);
 }
 
 }  // namespace domus::pv
