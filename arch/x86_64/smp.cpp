@@ -13,6 +13,7 @@
 #include "arch/trampoline.hpp"
 #include "arch_devices/tsc_sync.hpp"
 #include "base/log.hpp"
+#include "mm/page_type.hpp"
 #include "port/context.hpp"
 #include "port/cpu.hpp"
 #include "port/time.hpp"
