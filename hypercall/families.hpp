@@ -21,6 +21,15 @@ Result<s64> get_debugreg(Caller& caller, u32 reg);
 Result<> vm_assist(Caller& caller, u32 command, u32 type);
 Outcome iret(Caller& caller);
 
+// mmu.cpp
+Preemptible<GuestAddr, u32, GuestAddr, u32> mmu_update(Caller& caller, GuestAddr list, u32 count,
+                                                       GuestAddr pdone, u32 domain);
+Preemptible<GuestAddr, u32, GuestAddr, u32> mmuext_op(Caller& caller, GuestAddr list, u32 count,
+                                                      GuestAddr pdone, u32 domain);
+Result<> update_va_mapping(Caller& caller, GuestLong va, u64 value, GuestLong flags);
+Result<> update_va_mapping_otherdomain(Caller& caller, GuestLong va, u64 value, GuestLong flags,
+                                       DomId domain);
+
 // version.cpp
 Result<s64> xen_version(Caller& caller, u32 command, GuestAddr arg);
 

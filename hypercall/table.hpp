@@ -11,6 +11,11 @@ namespace domus::hypercall {
 template <class L>
 inline constexpr Row kRows[] = {
     row<L, &set_trap_table>(__HYPERVISOR_set_trap_table, "set_trap_table"),
+    row<L, &mmu_update>(__HYPERVISOR_mmu_update, "mmu_update"),
+    row<L, &update_va_mapping>(__HYPERVISOR_update_va_mapping, "update_va_mapping"),
+    row<L, &update_va_mapping_otherdomain>(__HYPERVISOR_update_va_mapping_otherdomain,
+                                           "update_va_mapping_otherdomain"),
+    row<L, &mmuext_op>(__HYPERVISOR_mmuext_op, "mmuext_op"),
     row<L, &stack_switch>(__HYPERVISOR_stack_switch, "stack_switch"),
     row<L, &set_callbacks>(__HYPERVISOR_set_callbacks, "set_callbacks"),
     row<L, &fpu_taskswitch>(__HYPERVISOR_fpu_taskswitch, "fpu_taskswitch"),

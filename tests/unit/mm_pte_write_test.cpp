@@ -182,7 +182,8 @@ TEST_F(PteWrite, AgreesWithTheProcessor) {
             const auto r = pv::emulate_pte_write(vcpu, regs, Vaddr(0x1000 + 9 * 8 + offset));
             ASSERT_EQ(r.action, pv::EmulateResult::Action::done)
                 << std::hex << +f.code[0] << " " << +f.code[1];
-            EXPECT_EQ(table(l1)[9].v, native) << std::hex << &f - kForms << " " << word << " " << rcx << " " << rax;
+            EXPECT_EQ(table(l1)[9].v, native)
+                << std::hex << &f - kForms << " " << word << " " << rcx << " " << rax;
             EXPECT_EQ(regs.rcx, c);
             EXPECT_EQ(regs.rax, a);
             EXPECT_EQ(regs.rip, fakes::Machine::guest_base + 0x800 + f.length);
