@@ -54,9 +54,11 @@ std::optional<u8> read_opcode(Code& code, Prefixes& p, bool long_mode) {
 }
 
 u64& general_register(GuestRegs& r, unsigned n) {
-    u64* const table[16] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
-                            &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
-    return *table[n & 15];
+    using R = GuestRegs;
+    static constexpr u64 R::* kRegisters[16] = {&R::rax, &R::rcx, &R::rdx, &R::rbx, &R::rsp, &R::rbp,
+                                                &R::rsi, &R::rdi, &R::r8,  &R::r9,  &R::r10, &R::r11,
+                                                &R::r12, &R::r13, &R::r14, &R::r15};
+    return r.*kRegisters[n & 15];
 }
 
 }  // namespace domus::pv
