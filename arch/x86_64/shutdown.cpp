@@ -21,7 +21,7 @@ constinit ShutdownOptions options;
 [[noreturn]] void reboot() {
     cli();
     const AcpiInfo none;
-    reset_machine(acpi != nullptr ? *acpi : none, pci_config(), options.reset, delay_us);
+    reset_machine(acpi != nullptr ? *acpi : none, pci_config(), options.reset, [](u32 us) { delay_us(us); });
     // An exception without a descriptor table shuts the CPU down, which the board turns into a reset.
     struct [[gnu::packed]] {
         u16 limit = 0;
@@ -76,7 +76,7 @@ void machine_shutdown(u32 reason) {
 
 Result<> enter_sleep(u16 pm1a_control, u16 pm1b_control) {
     if (acpi == nullptr) return fail(Error::nodev);
-    return x86::enter_sleep(acpi->fadt, pm1a_control, pm1b_control, delay_us);
+    return x86::enter_sleep(acpi->fadt, pm1a_control, pm1b_control, [](u32 us) { delay_us(us); });
 }
 
 }  // namespace domus::port

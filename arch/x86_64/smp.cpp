@@ -13,6 +13,7 @@
 #include "arch/trampoline.hpp"
 #include "arch_devices/tsc_sync.hpp"
 #include "base/log.hpp"
+#include "mm/frame.hpp"
 #include "mm/page_type.hpp"
 #include "port/context.hpp"
 #include "port/cpu.hpp"
@@ -30,6 +31,7 @@ constinit CpuCandidate only_boot_cpu;
 
 // Long enough for a CPU of a host that is busy with other things.
 constexpr Nanos kPatience = 10 * kSecond;
+constexpr u64 kSyncMilliseconds = 20;
 
 enum class Progress : u32 { none, in_cpp, synchronised, ready };
 struct Start {
@@ -73,8 +75,19 @@ struct LowMemory {
     TrampolineData* data = nullptr;
 };
 
+// Boot keeps the first MiB out of the heap, as firmware and boot loaders leave things there that are no
+// longer needed once dom0 is being built. The BIOS data area is left alone.
+Result<Mfn> find_low_frames(u32 count) {
+    for (u64 first = 8; first + count <= 0x9c; first++) {
+        u32 good = 0;
+        while (good < count && frame_valid(Mfn(first + good))) good++;
+        if (good == count) return Mfn(first);
+    }
+    return fail(Error::nomem);
+}
+
 Result<LowMemory> make_trampoline() {
-    const Mfn first = TRY(alloc_frames(2, {.address_bits = 20}));
+    const Mfn first = TRY(find_low_frames(4));
     LowMemory low;
     low.code = maddr(first);
     auto* const bytes = port::frame_ptr<u8>(first);
@@ -114,7 +127,7 @@ bool start_one(const LowMemory& low, u32 index, CpuId cpu) {
     start->progress = Progress::none;
     start->sync.question = 0;
     start->sync.answer = 0;
-    start->sync.gave_up = false;
+    start->sync.over = false;
     low.data->stack = stack_top(cpu) - sizeof(CpuInfo);
     low.data->cpu = cpu.v;
 
@@ -132,7 +145,8 @@ bool start_one(const LowMemory& low, u32 index, CpuId cpu) {
         apic.send_init(c.apic_id);  // should it wake up late, it must find no trampoline
         return false;
     }
-    const TscSync::Offset offset = start->sync.ask_all(patience_in_ticks());
+    const TscSync::Offset offset =
+        start->sync.ask_all(port::tsc_khz() * kSyncMilliseconds, patience_in_ticks());
     const s64 ticks = correction(offset);
     if (!offset.measured) log(Level::warning, "CPU {}: its TSC could not be compared", cpu);
     if (ticks != 0)

@@ -234,7 +234,7 @@ TEST(TscSync, FindsAnOffsetBetweenTwoThreads) {
             skew = real;
             sync.answer_all(u64{10'000'000'000});
         });
-        const auto offset = sync.ask_all(u64{10'000'000'000});
+        const auto offset = sync.ask_all(u64{1'000'000'000}, u64{10'000'000'000});
         other.join();
         ASSERT_TRUE(offset.measured);
         EXPECT_LE(static_cast<u64>(std::abs(offset.ticks + real)), offset.error + 1);
@@ -249,7 +249,7 @@ TEST(TscSync, FindsAnOffsetBetweenTwoThreads) {
 TEST(TscSync, GivesUpOnASilentPartner) {
     fakes::IoBus hw;
     TscSync sync;
-    EXPECT_FALSE(sync.ask_all(1'000'000).measured);
+    EXPECT_FALSE(sync.ask_all(1000, 1'000'000).measured);
     EXPECT_EQ(correction({}), 0);
     TscSync alone;
     alone.answer_all(1'000'000);

@@ -235,7 +235,7 @@ void IrqTable::deliver(CpuId cpu, u8 vector) {
     if (index == kNoLine) {
         c_.apic->eoi();
         if (stray_.fetch_add(1, std::memory_order_relaxed) == 0)
-            log(Level::warning, "stray interrupt, vector {:#x} on CPU {}; further ones are only counted",
+            log(Level::debug, "stray interrupt, vector {:#x} on CPU {}; further ones are only counted",
                 vector, cpu);
         return;
     }

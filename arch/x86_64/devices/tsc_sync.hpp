@@ -15,18 +15,20 @@ struct TscSync {
     std::atomic<u32> question{0};  // the asker's round; grows
     std::atomic<u32> answer{0};
     std::atomic<u64> answer_tsc{0};
-    std::atomic<bool> gave_up{false};
+    std::atomic<bool> over{false};
 
-    // Both run at the same time, on the two CPUs. answer_all() returns when the asker is done or after
-    // `give_up_tsc` ticks without a question; it also returns when it is given up by the other side.
-    void answer_all(u64 give_up_tsc);
+    // The two run at the same time, on the two CPUs. answer_all() returns when the asker is done, or when it
+    // has asked nothing for `patience` ticks. ask_all() ends early after `enough` ticks if it has one answer
+    // at least (on a host that runs the two CPUs by turns each takes a time slice), and without one after
+    // `patience` ticks.
+    void answer_all(u64 patience);
 
     struct Offset {
         bool measured = false;
         s64 ticks = 0;  // add to the other's TSC to get ours
         u64 error = 0;  // half the shortest round trip
     };
-    Offset ask_all(u64 give_up_tsc);
+    Offset ask_all(u64 enough, u64 patience);
 };
 
 // What to do about an offset: within its error bound the two are in step, and no correction is better than
