@@ -17,6 +17,7 @@ namespace domus::sched {
 namespace {
 
 constexpr u32 kNone = ~0u;
+constexpr Nanos kTurn = 20 * kMillisecond;
 
 void enter(Unit& u, RunState state, Nanos now) {
     if (now > u.since) {
@@ -75,8 +76,10 @@ class Engine::Locked {
 usize Engine::storage_size(u32 cpus) { return cpus * (sizeof(Cpu) + sizeof(Queue)); }
 
 Result<> Engine::init(u32 cpus, const Policy& policy, std::span<unsigned char> storage, u32 cpus_per_queue) {
-    const u32 per_queue = cpus_per_queue != 0 ? cpus_per_queue : policy.cpus_per_queue();
-    if (cpus == 0 || per_queue == 0 || per_queue > kMaxCpusPerQueue) return fail(Error::inval);
+    const u32 limit = cpus_per_queue != 0 ? cpus_per_queue : policy.cpus_per_queue();
+    if (cpus == 0 || limit == 0 || limit > kMaxCpusPerQueue) return fail(Error::inval);
+    const u32 fewest = (cpus + limit - 1) / limit;
+    const u32 per_queue = (cpus + fewest - 1) / fewest;  // of about the same size
     if (storage.size() < storage_size(cpus) || reinterpret_cast<usize>(storage.data()) % alignof(Queue) != 0)
         return fail(Error::inval);
 
@@ -188,7 +191,7 @@ void Engine::wait_off_cpu(const Unit& u) const {
 Engine::Targets Engine::settle(Locked& held, Unit& u, Nanos now, Why why) {
     for (;;) {
         Queue& q = held.queue();
-        const u32 home = choose_queue(u, q);
+        const u32 home = choose_queue(u, q, now, why);
         if (home == q.index) break;
         detach(q, u, now);
         u.wanted_queue = kNone;
@@ -211,19 +214,33 @@ Engine::Targets Engine::settle(Locked& held, Unit& u, Nanos now, Why why) {
 }
 
 // The index of the queue where `u` should wait, which is `home` unless there is a reason.
-u32 Engine::choose_queue(Unit& u, const Queue& home) const {
+u32 Engine::choose_queue(const Unit& u, Queue& home, Nanos now, Why why) const {
     if (queue_count_ == 1) return 0;
     if (u.wanted_queue != kNone && queues_[u.wanted_queue].allowed(u) != 0) return u.wanted_queue;
-    if (home.allowed(u) != 0) return home.index;
-    u32 best = kNone;
-    for (u32 i = 0; i < queue_count_; i++) {
-        if (queues_[i].allowed(u) == 0) continue;
-        const auto load = [&](u32 j) {
-            return queues_[j].waiting_count.load(std::memory_order_relaxed) * 64 / queues_[j].cpu_count;
-        };
-        if (best == kNone || load(i) < load(best)) best = i;
+    const u64 allowed = home.allowed(u);
+    const bool turn = why == Why::preempted && now - home.balanced >= kTurn;
+    if (allowed != 0) {
+        if (why == Why::moved || (why == Why::preempted && !turn) || !policy_->balances()) return home.index;
+        if ((home.idle.load(std::memory_order_relaxed) & ~home.tickled & allowed) != 0) return home.index;
     }
-    return best == kNone ? home.index : best;
+    // Whoever wakes up goes elsewhere only if there are fewer even with it, since its data are here. Where
+    // equal numbers are impossible, three units on two CPUs, say, those that lose their CPU take turns in
+    // moving, so that all get the same in the long run.
+    const u32 extra = why == Why::woken && allowed != 0 ? 2 : 1;
+    u32 best = home.index;
+    u64 best_load = allowed != 0 ? u64{home.load()} + 1 : ~u32{0}, best_cpus = home.cpu_count;
+    for (u32 n = 1; n < queue_count_; n++) {  // from the neighbour on, so that all have their turn
+        const u32 i = (home.index + n) % queue_count_;
+        const Queue& q = queues_[i];
+        const u64 load = u64{q.load()} + extra;
+        if (q.allowed(u) == 0 || load * best_cpus > best_load * q.cpu_count) continue;
+        if (best != home.index && load * best_cpus == best_load * q.cpu_count) continue;
+        best = i;
+        best_load = load;
+        best_cpus = q.cpu_count;
+    }
+    if (turn && best != home.index) home.balanced = now;
+    return best;
 }
 
 // Which CPUs should look at the newly waiting unit `u`? An idle one if there is one, by preference where it

@@ -80,7 +80,7 @@ class Engine {
     struct Targets;
 
     Targets settle(Locked& held, Unit& u, Nanos now, Why why);
-    u32 choose_queue(Unit& u, const Queue& home) const;
+    u32 choose_queue(const Unit& u, Queue& home, Nanos now, Why why) const;
     Targets choose_cpus(Queue& q, const Unit& u, Nanos now);
     u32 idle_elsewhere(const Queue& home, const Unit& u, u32 except) const;
     void detach(Queue& q, Unit& u, Nanos now);

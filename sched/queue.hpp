@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 
 #include "base/heap.hpp"
 #include "port/lock.hpp"
@@ -28,7 +29,6 @@ struct alignas(64) Cpu {
     Nanos since = 0;                // when `current` (or idleness) began
     Nanos deadline = port::kNever;  // what schedule() returned last
     Nanos idle_time = 0;            // ns, before `since`
-    Nanos balanced = 0;             // when it last looked for imbalance
 
     u64 bit() const;  // in its queue's words
 };
@@ -50,11 +50,17 @@ struct alignas(64) Queue {
     std::atomic<u64> idle{0};
     u64 tickled = 0;  // told to look for work, and have not yet
     std::atomic<u32> waiting_count{0};
-    u32 units = 0;  // attached
+    u32 units = 0;       // attached
+    Nanos balanced = 0;  // when it last gave a unit away for the sake of fairness
 
     Heap<Unit, &Unit::node, SmallestKey{}> waiting;
     PolicySpace<96> policy;
 
+    // Units that want a CPU. Without the lock, a guess.
+    u32 load() const {
+        return waiting_count.load(std::memory_order_relaxed) +
+               static_cast<u32>(std::popcount(online & ~idle.load(std::memory_order_relaxed)));
+    }
     u64 allowed(const Unit& u) const { return u.hard.window(first_cpu) & online; }
 
     void put(Unit& u) {

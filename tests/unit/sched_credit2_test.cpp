@@ -157,6 +157,49 @@ TEST(Credit2, ShareIsChecked) {
     EXPECT_EQ(t.unit.share.weight, 65535);
 }
 
+// Every ns that a unit runs is charged at its rate, as long as somebody waits; nothing else changes what it
+// spent.
+TEST(Credit2, AccountsAreExact) {
+    Simulation s(2, credit2());
+    const u16 weights[] = {256, 128, 64, 256, 512};
+    std::vector<u64> before;
+    for (const u16 w : weights) s.add({.weight = w});
+    s.run(100 * kMillisecond);
+    s.start_measuring();
+    for (auto& t : s.tasks) before.push_back(t->unit.key);
+    s.run(5 * kSecond);
+    const Queue& q = s.engine.queue(0);
+    Nanos total = 0;
+    for (usize i = 0; i < std::size(weights); i++) {
+        const auto& t = *s.tasks[i];
+        total += t.ran;
+        const Nanos spent = static_cast<Nanos>(t.unit.key - before[i]);
+        // What runs has not been charged since the last look; each charge may round down by a ns.
+        EXPECT_NEAR(static_cast<double>(spent), static_cast<double>(t.ran * 512 / weights[i]),
+                    11e6 * 512 / weights[i]);
+        EXPECT_LE(credit2_credit(q, t.unit), 4 * kCredit2Grant);
+    }
+    EXPECT_GT(total, 2 * 5 * kSecond - 20 * kMillisecond);
+}
+
+TEST(Credit2, QueuesAreBalanced) {
+    for (const int units : {3, 5, 7, 12}) {
+        Simulation s(4, credit2(), 1, units == 3 ? 2 : 1);
+        for (int i = 0; i < units; i++) s.add();
+        s.run(kSecond);
+        s.start_measuring();
+        s.run(8 * kSecond);
+        const double fair = std::min(100.0, 400.0 / units);
+        for (auto& t : s.tasks) EXPECT_NEAR(percent(*t, 8 * kSecond), fair, fair * 0.06) << units;
+    }
+}
+
+TEST(Credit2, FifteenCpusMakeQueuesOfOneSize) {
+    Simulation s(15, credit2(), 1, 4);
+    EXPECT_EQ(s.engine.queue_count(), 4u);
+    EXPECT_EQ(s.engine.queue(3).cpu_count, 3u);
+}
+
 // Random machines: the simulation's own checks are the test, and that everyone gets on.
 class RandomMachine : public testing::TestWithParam<int> {};
 
