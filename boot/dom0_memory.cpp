@@ -78,7 +78,6 @@ Dom0Memory choose_dom0_memory(const Dom0MemoryOption& option, u64 available_page
         if (result.pages < least) result.pages = least;
     }
     if (result.pages > result.max_pages) result.pages = result.max_pages;
-    if (result.pages > available_pages) result.pages = available_pages;
     return result;
 }
 

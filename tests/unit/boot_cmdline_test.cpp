@@ -188,14 +188,14 @@ TEST(Dom0Memory, Choice) {
     EXPECT_EQ(choose("", gib).pages, gib - 64 * mib);
     EXPECT_EQ(choose("", gib).max_pages, ~u64{0});
     EXPECT_EQ(choose("dom0_mem=1G", 4 * gib).pages, gib);
-    EXPECT_EQ(choose("dom0_mem=8G", 4 * gib).pages, 4 * gib);  // not more than there is
+    EXPECT_EQ(choose("dom0_mem=8G", 4 * gib).pages, 8 * gib);  // more than there is: refused later
     EXPECT_EQ(choose("dom0_mem=1G,max:2G", 4 * gib).max_pages, 2 * gib);
     EXPECT_EQ(choose("dom0_mem=max:512M", 4 * gib).pages, 512 * mib);
     EXPECT_EQ(choose("dom0_mem=min:3G,50%", 4 * gib).pages, 3 * gib);
     EXPECT_EQ(choose("dom0_mem=50%", 4 * gib).pages, 2 * gib);
     EXPECT_EQ(choose("dom0_mem=-1G", 4 * gib).pages, 3 * gib);
     EXPECT_EQ(choose("dom0_mem=-5G", 4 * gib).pages, 0u);
-    EXPECT_EQ(choose("dom0_mem=16777215T+100%", ~u64{0} >> 14).pages, ~u64{0} >> 14);
+    EXPECT_EQ(choose("dom0_mem=16777215T+100%", gib).pages, gib + (u64{16777215} << 28));
 }
 
 std::string document() {
