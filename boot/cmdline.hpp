@@ -45,7 +45,7 @@ struct BootOptions {
     std::string_view reboot;       // "" : by what the machine offers
     std::string_view clocksource;  // "" : the best there is
     bool smep = true, smap = true, xsave = true, pku = true, fsgsbase = true;
-    bool x2apic = true;
+    bool x2apic = false;
     bool watchdog = false;
 };
 

@@ -104,7 +104,10 @@ bool set_dom0_vcpus(B& o, Text v) {
     return true;
 }
 
-bool set_reboot(B& o, Text v) { return set_choice(o.reboot, v, "acpi|a|kbd|k|triple|t|pci|p|efi|e|no|n"); }
+bool set_reboot(B& o, Text v) {
+    if (v == "no" || v == "n") return o.noreboot = true;
+    return set_choice(o.reboot, v, "acpi|a|kbd|k|triple|t|pci|p");
+}
 
 constexpr Text kBoolean = "<boolean>";
 using enum OptionKind;
@@ -168,9 +171,10 @@ constexpr Option kOptions[] = {
     {"noreboot", boolean, kBoolean, "off",
      "After a crash of the hypervisor or of dom0 the machine stops, instead of rebooting.",
      set_flag<&B::noreboot>},
-    {"reboot", value, "acpi|kbd|triple|pci|efi|no", "what the machine offers",
-     "How the machine is rebooted: ACPI's reset register, the keyboard controller, a triple fault, port "
-     "0xcf9, EFI, or not at all. The first letter suffices.",
+    {"reboot", value, "acpi|kbd|triple|pci|no", "what the machine offers",
+     "How the machine is rebooted first: by ACPI's reset register, the keyboard controller, a triple fault "
+     "or port "
+     "0xcf9. The first letter suffices. no is the same as noreboot.",
      set_reboot},
     {"clocksource", value, "tsc|hpet|acpi|pit", "the best there is",
      "The clock that the TSC is measured against.",
@@ -192,7 +196,8 @@ constexpr Option kOptions[] = {
      set_flag<&B::pku>},
     {"fsgsbase", boolean, kBoolean, "on", "The FSGSBASE instructions, where the CPU has them.",
      set_flag<&B::fsgsbase>},
-    {"x2apic", boolean, kBoolean, "on", "The x2APIC mode of the local APICs, where the CPU has it.",
+    {"x2apic", boolean, kBoolean, "off",
+     "The x2APIC mode of the local APICs even where nothing needs it, if the CPU has it.",
      set_flag<&B::x2apic>},
     {"watchdog", boolean, kBoolean, "off", "A non-maskable interrupt reports a CPU that makes no progress.",
      set_flag<&B::watchdog>},

@@ -110,6 +110,13 @@ TEST_F(CommandLine, VcpuRanges) {
     }
 }
 
+TEST_F(CommandLine, Reboot) {
+    EXPECT_EQ(parse("reboot=k").reboot, "k");
+    EXPECT_TRUE(parse("reboot=no").noreboot);
+    parse("reboot=efi");
+    EXPECT_EQ(report.malformed, 1u);
+}
+
 TEST_F(CommandLine, SchedulerAndClockAreChoices) {
     EXPECT_EQ(parse("sched=null").sched, "null");
     EXPECT_EQ(parse("clocksource=hpet").clocksource, "hpet");
