@@ -7,6 +7,7 @@
 
 #include "arch/cpu.hpp"
 #include "arch/insn.hpp"
+#include "arch/smp.hpp"
 #include "arch/symbols.hpp"
 #include "arch_state/layout.hpp"
 #include "base/assert.hpp"
@@ -106,6 +107,7 @@ bool first_to_crash() {
     u32 expected = 0;
     if (!crashing.compare_exchange_strong(expected, 1)) return false;
     console::enter_panic();
+    stop_other_cpus();
     return true;
 }
 

@@ -206,6 +206,19 @@ u32 start_cpus(void (*main)(CpuId)) {
     return running;
 }
 
+void stop_other_cpus() {
+    if (!local_apic().ready()) return;
+    const CpuId self = port::this_cpu();
+    const auto running = [self](CpuId cpu) {
+        return cpu != self && cpu_state(cpu).halted.load(std::memory_order_acquire) == 0;
+    };
+    for (CpuId cpu{0}; cpu.v < port::cpu_count(); ++cpu)
+        if (running(cpu)) local_apic().send_nmi(cpu_state(cpu).apic_id);
+    constexpr u32 kTries = 100;
+    for (CpuId cpu{0}; cpu.v < port::cpu_count(); ++cpu)
+        for (u32 i = 0; i < kTries && running(cpu); i++) delay_us(1000);
+}
+
 }  // namespace domus::x86
 
 namespace domus::port {

@@ -30,4 +30,8 @@ const CpuCandidate& candidate(u32 index);
 // main does not return. Returns how many CPUs run, the boot CPU included.
 u32 start_cpus(void (*main)(CpuId cpu));
 
+// After a crash has been declared (crash.cpp): stops the others by NMI, whatever they do, and waits a little
+// for them.
+void stop_other_cpus();
+
 }  // namespace domus::x86

@@ -15,6 +15,7 @@ class LocalApic {
     // How all CPUs' APICs are used: `page` is the register page's mapping; with `x2apic` it is not needed.
     void setup(volatile void* page, bool x2apic);
     bool x2apic() const { return x2apic_; }
+    bool ready() const { return x2apic_ || page_ != nullptr; }
 
     // Has firmware switched this CPU to x2APIC mode? (IA32_APIC_BASE)
     static bool firmware_uses_x2apic();
