@@ -31,6 +31,11 @@ inline CpuInfo* cpu_info_of(CpuId cpu) {
     return reinterpret_cast<CpuInfo*>(stack_top(cpu) - sizeof(CpuInfo));
 }
 
+// Loads a guest's root table. Moving the TLB clock on lets later users of stale frames know that this CPU has
+// flushed; worth its price when the address space changes, not on each change between a guest's modes.
+enum class Tick : bool { no, yes };
+void load_guest_root(u64 cr3, Tick tick);
+
 // Serves flush requests of other CPUs. From the flush interrupt and from relax().
 void serve_flush_requests();
 

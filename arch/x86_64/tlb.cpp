@@ -31,6 +31,19 @@ void flush_now(bool global) {
     cpu_state(port::this_cpu()).flushed_at.store(tick, std::memory_order_release);
 }
 
+}  // namespace
+
+// Loading CR3 flushes as well. What is stamped before the clock is read is flushed; a load that does not move
+// the clock on leaves the shared line alone, and counts for stamps that others' ticks have left behind.
+void load_guest_root(u64 cr3, Tick tick) {
+    const u32 now = tick == Tick::yes ? flush_clock.fetch_add(1, std::memory_order_seq_cst) + 1
+                                      : flush_clock.load(std::memory_order_seq_cst);
+    write_cr3(cr3);
+    cpu_state(port::this_cpu()).flushed_at.store(now, std::memory_order_release);
+}
+
+namespace {
+
 template <class Wanted>
 void flush_others(bool global, Wanted wanted) {
     const CpuId self = port::this_cpu();
