@@ -2,27 +2,115 @@
 // A domain: memory, vCPUs, event channels, grants. Each subsystem's part is a struct of its own header.
 #pragma once
 
-#include <span>
+#include <atomic>
 
 #include "abi/xen.hpp"
 #include "base/types.hpp"
+#include "core/evtchn.hpp"
+#include "core/grant_table.hpp"
+#include "core/pages.hpp"
+#include "core/pirq.hpp"
+#include "core/quiesce.hpp"
+#include "core/rangeset.hpp"
 #include "core/vcpu.hpp"
+#include "core/watchdog.hpp"
 
 namespace domus {
 
-struct Domain {
-    DomId id{};
+// What create_domain() needs to know.
+struct DomainConfig {
+    u32 max_vcpus = 1;        // 1..kMaxVcpus
     bool privileged = false;  // the control domain: may use the toolstack and platform operations
     bool hardware = false;    // the hardware domain: owns devices and interrupts
-    u64 vm_assist = 0;        // VMASST_TYPE_* bits
+    u64 max_pages = 0;        // limit on the pages it may own
+    u32 max_port = core::kMaxPorts - 1;
+    u32 max_grant_frames = 64;  // frames of the shared grant table
+    u32 max_grant_version = 2;
+};
+inline constexpr u32 kMaxVcpus = 8192;  // a 64-bit PV guest's limit in the ABI's tools
+
+enum class Dying : u8 { no, dying, dead };
+
+struct Domain {
+    DomId id{};
+    bool privileged = false;
+    bool hardware = false;
+    u64 vm_assist = 0;  // bit n: VMASST_TYPE_ n
+    bool assists(u32 type) const { return ((__atomic_load_n(&vm_assist, __ATOMIC_RELAXED) >> type) & 1) != 0; }
 
     Vcpu** vcpus = nullptr;  // max_vcpus pointers, null where not created
     u32 max_vcpus = 0;
+    Array<Vcpu*> vcpu_array;  // owns what `vcpus` points to
+    Vcpu* vcpu(VcpuId v) const {
+        return v.v < max_vcpus ? __atomic_load_n(&vcpus[v.v], __ATOMIC_ACQUIRE) : nullptr;
+    }
 
     shared_info_t* shared = nullptr;  // through the direct map
     Mfn shared_mfn = kNoMfn;
+    s64 time_offset = 0;                        // seconds that its wall clock is ahead of ours
+    Guarded<u32, Rank::leaf> wall_version{0u};  // what wc_version was last set to, even
 
-    Vcpu* vcpu(VcpuId v) const { return v.v < max_vcpus ? vcpus[v.v] : nullptr; }
+    // Why none of its vCPUs runs; see core/vcpu.hpp.
+    std::atomic<u32> pause_count{0};
+    std::atomic<bool> shutting_down{false};
+
+    // Shutdown (SCHEDOP_shutdown): the code that the toolstack reads, a SHUTDOWN_*; -1 if none yet.
+    SpinLock shutdown_lock{Rank::domain_control};
+    std::atomic<bool> shut_down{false};
+    s32 shutdown_code = -1;
+    EvtPort suspend_port{};  // told instead of VIRQ_DOM_EXC on SHUTDOWN_suspend; 0 if none (domctl subscribe)
+
+    core::DomainPages pages;
+    core::EventChannels events;
+    core::PirqTable pirqs;
+    core::GrantTable grants;
+    core::RangeSet iomem_caps;   // device frames it may map, by Mfn
+    core::RangeSet ioport_caps;  // I/O ports it may use
+    core::RangeSet irq_caps;     // interrupts it may bind, by PIRQ
+    core::Watchdogs watchdogs;
+
+    // Life and lookup; core/domain_list.hpp.
+    std::atomic<Dying> dying{Dying::no};
+    u32 destroy_step = 0, destroy_at = 0;  // how far destroy_domain() has come
+    std::atomic<u32> refs{1};
+    std::atomic<Domain*> next_in_hash{nullptr}, next_by_id{nullptr};
+    core::Deferred deferred;
 };
 
+namespace core {
+
+// Calls f(Vcpu&) for every vCPU that exists.
+template <class F>
+void for_each_vcpu(const Domain& d, F&& f) {
+    for (u32 i = 0; i < d.max_vcpus; i++)
+        if (Vcpu* v = d.vcpu(VcpuId(i))) f(*v);
+}
+
+// A domain with its shared info page and no vCPUs, findable, paused once. EINVAL: a limit or the id is out of
+// range. EEXIST. ENOMEM.
+Result<Domain*> create_domain(DomId id, const DomainConfig& config);
+
+// vCPU ids are given in rising order from 0; the first 32 find their vcpu_info in the shared info page. It is
+// down and without context. EINVAL: beyond max_vcpus. EEXIST. ENOMEM.
+Result<Vcpu*> create_vcpu(Domain& d, VcpuId id);
+
+// Pausing nests. The sync form waits until no vCPU of it is on a CPU; not for the caller's own domain.
+void pause_domain(Domain& d);
+void pause_domain_sync(Domain& d);
+void unpause_domain(Domain& d);
+
+// The domain stops for ever, or until resume_domain(), for this reason (SHUTDOWN_*, public sched.h); control
+// software is told. The hardware domain takes the machine with it. Any context without locks.
+void shut_down_domain(Domain& d, u32 reason);
+// What the code will be when the domain shuts down (SCHEDOP_shutdown_code).
+void set_shutdown_code(Domain& d, u32 reason);
+// After a cancelled suspend or a checkpoint.
+void resume_domain(Domain& d);
+
+// Tears a domain down and gives everything back. ERESTART: preempted, call again. On success the id is free
+// again as soon as nobody holds a page of it any more. EBUSY: somebody else is at it. Not from one of its own
+// vCPUs.
+Result<> destroy_domain(Domain& d);
+
+}  // namespace core
 }  // namespace domus

@@ -22,9 +22,11 @@ void context_switch(Vcpu* prev, Vcpu* next);
 Vcpu* current_vcpu();
 
 // Allocates and frees the architecture's part of a vCPU (Vcpu::pv: trap table, vector state). ENOMEM.
-// Freeing also drops the references to page tables and descriptor frames.
 Result<> vcpu_create(Vcpu& v);
 void vcpu_destroy(Vcpu& v);
+// Gives up the references that a vCPU's context holds on guest memory: page tables, descriptor frames. The
+// vCPU will not run again, or gets a new context first. ERESTART: preempted, call again. Supplied by pv/.
+Result<> vcpu_drop_context(Vcpu& v);
 
 // VCPUOP_initialise and domctl setvcpucontext: checks a guest's vcpu_guest_context_t (at `context`, in
 // hypervisor memory) and installs it in a vCPU that runs nowhere. EINVAL for what the ABI refuses; on any
@@ -46,9 +48,6 @@ namespace upcall {
 // The exit path found work: `work` is what port::take_work() returned. Runs timers, drains deferred frees and
 // chooses the next vCPU, switching to it. On return the CPU's current vCPU may have changed.
 void run_work(u32 work, Nanos now);
-
-// This CPU is about to return to a guest or to wait in idle: a quiescent state (core/quiesce.hpp).
-void quiescent();
 
 }  // namespace upcall
 }  // namespace domus

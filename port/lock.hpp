@@ -21,10 +21,14 @@ enum class Rank : u8 {
     event_channels,
     event_channel,  // one port
     pirq,
+    ranges,      // a domain's I/O permissions
+    vcpu_state,  // why a vCPU runs or not
     scheduler,
+    vcpu_time,  // a vCPU's timers
     timer,
     irq,
-    objects,  // small-object allocator
+    page_list,  // the list of a domain's pages, and its limit
+    objects,    // small-object allocator
     heap,
     device,
     console,
@@ -50,8 +54,7 @@ class SpinLock {
 
     void lock() {
         detail::lock_order_acquire(rank_);
-        const u32 mine = next_.fetch_add(1, std::memory_order_relaxed);
-        while (serving_.load(std::memory_order_acquire) != mine) port::relax();
+        lock_unranked();
     }
     bool try_lock() {
         u32 now = serving_.load(std::memory_order_relaxed);
@@ -60,11 +63,20 @@ class SpinLock {
         return true;
     }
     void unlock() {
-        serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+        unlock_unranked();
         detail::lock_order_release(rank_);
     }
 
   private:
+    friend class PairGuard;
+    void lock_unranked() {
+        const u32 mine = next_.fetch_add(1, std::memory_order_relaxed);
+        while (serving_.load(std::memory_order_acquire) != mine) port::relax();
+    }
+    void unlock_unranked() {
+        serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+
     std::atomic<u32> next_{0}, serving_{0};
     Rank rank_;
 };
@@ -82,6 +94,29 @@ class [[nodiscard]] LockGuard {
 
   private:
     SpinLock* lock_;
+};
+
+// Holds two locks of one rank, taken in the order of their addresses; the two may be the same lock. For a
+// change that must be one step for both ends of a pair (an interdomain event channel).
+class [[nodiscard]] PairGuard {
+  public:
+    PairGuard(SpinLock& a, SpinLock& b) : first_(&a < &b ? a : b), second_(&a < &b ? b : a) {
+        ASSERT(a.rank_ == b.rank_);
+        detail::lock_order_acquire(first_.rank_);
+        first_.lock_unranked();
+        if (&first_ != &second_) second_.lock_unranked();
+    }
+    PairGuard(const PairGuard&) = delete;
+    PairGuard& operator=(const PairGuard&) = delete;
+    ~PairGuard() {
+        if (&first_ != &second_) second_.unlock_unranked();
+        first_.unlock_unranked();
+        detail::lock_order_release(first_.rank_);
+    }
+
+  private:
+    SpinLock& first_;
+    SpinLock& second_;
 };
 
 template <class T, Rank R>

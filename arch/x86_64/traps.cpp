@@ -116,13 +116,11 @@ extern "C" void exit_work(GuestRegs* regs) {
         Vcpu* v = info->current;
         if (v == nullptr) {
             if (info->work.load(std::memory_order_relaxed) != 0) continue;
-            upcall::quiescent();
             // STI takes effect after HLT has begun: an interrupt in between ends the wait.
             asm volatile("sti; hlt; cli" : : : "memory");
             continue;
         }
         if (info->work.load(std::memory_order_relaxed) != 0) continue;
-        upcall::quiescent();
         u16 pending_and_mask;
         __builtin_memcpy(&pending_and_mask, v->info, sizeof pending_and_mask);
         if (pending_and_mask == 1) {

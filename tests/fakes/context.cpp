@@ -30,6 +30,10 @@ Result<> vcpu_set_context(Vcpu&, const void*) {
     context.contexts_set++;
     return {};
 }
+Result<> vcpu_drop_context(Vcpu&) {
+    context.contexts_dropped++;
+    return {};
+}
 u32 apic_id(CpuId cpu) { return cpu.v * 2; }
 u32 acpi_id(CpuId cpu) { return cpu.v; }
 void machine_shutdown(u32 reason) { panic("machine shutdown, reason {}", reason); }

@@ -10,7 +10,7 @@ namespace domus::fakes {
 
 struct Context {
     std::vector<Vcpu*> current = std::vector<Vcpu*>(64);
-    u32 switches = 0, contexts_set = 0, vcpus = 0;
+    u32 switches = 0, contexts_set = 0, contexts_dropped = 0, vcpus = 0;
     bool refuse_context = false, fail_create = false;
     void reset() { *this = Context(); }
 };

@@ -104,8 +104,9 @@ void flush_local_page(Vaddr) { machine->page_flushes++; }
 void flush_everything() { machine->full_flushes++, machine->tlb_clock++; }
 
 Nanos now() { return machine->now; }
-ClockScale clock_scale() { return {.base_tsc = 0, .base_ns = 0, .mul = 1u << 31, .shift = 1}; }
+ClockScale clock_scale() { return machine->clock_scale; }
 u64 tsc_khz() { return 1'000'000; }
+bool tsc_stable() { return machine->tsc_stable; }
 WallClock wall_clock() { return machine->wall_clock; }
 void set_deadline(Nanos when) { machine->deadline[fake_cpu.v] = when; }
 

@@ -24,6 +24,8 @@ struct Machine {
     // What happened, for tests to look at.
     Nanos now = 0;
     port::WallClock wall_clock{};
+    port::ClockScale clock_scale{.base_tsc = 0, .base_ns = 0, .mul = 1u << 31, .shift = 1};
+    bool tsc_stable = true;
     std::vector<Nanos> deadline;         // per CPU
     std::vector<std::atomic<u32>> work;  // per CPU, port::Work bits
     std::vector<u32> kicks;              // per CPU

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The last step of a domain's life, for core/domain_list.cpp.
+#pragma once
+
+namespace domus {
+struct Domain;
+}
+namespace domus::core {
+
+// Frees the structure, its vCPUs and tables. Nobody can reach it any more.
+void free_domain(Domain* d);
+
+}  // namespace domus::core

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a CPU does between two stays in guests: the upcalls of port/context.hpp.
+#include "core/quiesce.hpp"
+#include "core/scheduler.hpp"
+#include "core/timer.hpp"
+#include "port/context.hpp"
+#include "port/cpu.hpp"
+
+namespace domus::upcall {
+
+void run_work(u32 work, Nanos now) {
+    const auto has = [work](port::Work w) { return (work & static_cast<u32>(w)) != 0; };
+    if (has(port::Work::timer)) core::run_timers(now);
+    if (has(port::Work::schedule)) core::reschedule(now);
+    // Last: no reference from before is used any more.
+    if (has(port::Work::quiesce)) core::quiescent_state();
+}
+
+}  // namespace domus::upcall

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/pages.hpp"
+
+#include "core/domain.hpp"
+#include "core/domain_list.hpp"
+#include "mm/frame_refs.hpp"
+#include "mm/page_type.hpp"
+#include "port/cpu.hpp"
+#include "port/memory.hpp"
+
+namespace domus::core {
+
+namespace {
+
+// Frame::next of a page that is not in its owner's list: being given up, but still counted; or shared by the
+// hypervisor and never counted. No frame has these numbers: kMaxFrames is far below.
+constexpr u32 kCounted = ~u32{1};
+constexpr u32 kUncounted = ~u32{2};
+
+void link(DomainPages& p, u32 m) {
+    Frame& f = frame_of(Mfn(m));
+    f.next = kNoFrameLink;
+    f.prev = p.last;
+    (p.last == kNoFrameLink ? p.first : frame_of(Mfn(p.last)).next) = m;
+    p.last = m;
+}
+
+void unlink(DomainPages& p, u32 m) {
+    Frame& f = frame_of(Mfn(m));
+    (f.prev == kNoFrameLink ? p.first : frame_of(Mfn(f.prev)).next) = f.next;
+    (f.next == kNoFrameLink ? p.last : frame_of(Mfn(f.next)).prev) = f.prev;
+}
+
+// Takes `count` from the domain's allowance. The first page holds a reference to the domain.
+Result<> charge(Domain& d, u64 count) {
+    DomainPages& p = d.pages;
+    LockGuard guard(p.lock);
+    if (d.dying.load() != Dying::no) return fail(Error::inval);
+    if (count > p.max || p.total > p.max - count) return fail(Error::nomem);
+    if (p.total == 0) d.refs.fetch_add(1);
+    p.total += count;
+    if (p.total > p.peak) p.peak = p.total;
+    return {};
+}
+
+// True if the domain's reference for having pages is to be put, with no lock held.
+[[nodiscard]] bool uncharge(DomainPages& p, u64 count) {
+    p.total -= count;
+    return p.total == 0;
+}
+
+bool frame_released(Mfn m, DomId owner) {
+    Domain* d = find_domain(owner);
+    Frame& f = frame_of(m);
+    if (d == nullptr || f.next == kUncounted) return true;
+    bool last = false;
+    {
+        LockGuard guard(d->pages.lock);
+        if (f.next != kCounted) unlink(d->pages, static_cast<u32>(m.v));
+        last = uncharge(d->pages, 1);
+    }
+    if (last) put_domain(*d);
+    return true;
+}
+
+void take_over(Domain& d, Mfn first, u64 count) {
+    for (u64 i = 0; i < count; i++) {
+        assign_frame(first + i, d.id);
+        LockGuard guard(d.pages.lock);
+        link(d.pages, static_cast<u32>(first.v + i));
+    }
+}
+
+}  // namespace
+
+void init_pages() { set_frame_release(frame_released); }
+
+Result<Mfn> allocate_pages(Domain& d, unsigned order, AllocLimits limits) {
+    const u64 count = u64{1} << order;
+    TRY(charge(d, count));
+    const Result<Mfn> first = alloc_frames(order, limits);
+    if (!first) {
+        bool last = false;
+        {
+            LockGuard guard(d.pages.lock);
+            last = uncharge(d.pages, count);
+        }
+        if (last) put_domain(d);
+        return first;
+    }
+    take_over(d, *first, count);
+    return first;
+}
+
+Result<> add_pages(Domain& d, Mfn first, u64 count) {
+    TRY(charge(d, count));
+    take_over(d, first, count);
+    return {};
+}
+
+Result<> release_page(Domain& d, Mfn m) {
+    PageRef held = TRY(get_page(m, d.id));
+    if (!disown_frame(m)) return fail(Error::inval);
+    return {};
+}
+
+Result<> release_all_pages(Domain& d) {
+    DomainPages& p = d.pages;
+    for (;;) {
+        Mfn m = kNoMfn;
+        {
+            LockGuard guard(p.lock);
+            // A page whose last reference is just going is still in the list: its release takes it out.
+            u32 at = p.first;
+            while (at != kNoFrameLink && !get_ref(frame_of(Mfn(at)), d.id)) at = frame_of(Mfn(at)).next;
+            if (at == kNoFrameLink) return {};
+            m = Mfn(at);
+            unlink(p, at);
+            frame_of(m).next = kCounted;
+        }
+        Frame& f = frame_of(m);
+        const Result<> done = relinquish_page_type(f);
+        if (!done) {
+            {
+                LockGuard guard(p.lock);
+                link(p, static_cast<u32>(m.v));
+            }
+            put_ref(f);
+            return done;
+        }
+        disown_frame(m);
+        put_ref(f);
+        if (port::preempt_wanted()) return fail(Error::restart);
+    }
+}
+
+Result<Mfn> allocate_shared_page(Domain& d) {
+    const Mfn m = TRY(alloc_frames(0, {.scrub = true}));
+    frame_of(m).next = frame_of(m).prev = kUncounted;
+    assign_frame(m, d.id);
+    // Our own reference: the guest may give up its hold as for any page, and we go on writing there.
+    get_ref_more(frame_of(m));
+    return m;
+}
+
+void free_shared_page(Mfn m) {
+    disown_frame(m);
+    put_ref(frame_of(m));
+}
+
+Result<> hold_writable_page(Domain& d, Mfn m) {
+    PageRef page = TRY(get_page(m, d.id));
+    if (!get_writable(page.frame())) return fail(Error::inval);
+    static_cast<void>(page.release());
+    return {};
+}
+
+void release_writable_page(Mfn m) {
+    put_writable(frame_of(m));
+    put_ref(frame_of(m));
+}
+
+}  // namespace domus::core

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The memory a domain owns: a list of its pages, counted against its limit; and the hypervisor's own pages
+// that it shares with the domain, which count nowhere.
+#pragma once
+
+#include "base/result.hpp"
+#include "mm/frame.hpp"
+#include "mm/heap.hpp"
+#include "port/lock.hpp"
+
+namespace domus {
+struct Domain;
+}
+
+namespace domus::core {
+
+struct DomainPages {
+    SpinLock lock{Rank::page_list};
+    u32 first = kNoFrameLink, last = kNoFrameLink;  // of the list through Frame::next and prev
+    u64 total = 0;                                  // pages it owns
+    u64 max = 0;                                    // … may own
+    u64 peak = 0;
+};
+
+// Installs the accounting of frames whose last reference goes. Called by init().
+void init_pages();
+
+// 2^order frames, zeroed or not as `limits` say, as pages of d. ENOMEM: no memory, or beyond its limit.
+// EINVAL: d is dying.
+Result<Mfn> allocate_pages(Domain& d, unsigned order, AllocLimits limits = {});
+// Frames that alloc_frames() gave become pages of d. Errors as above; the frames are still the caller's then.
+Result<> add_pages(Domain& d, Mfn first, u64 count);
+// Gives up d's hold of its page; it is free once nobody else refers to it. EINVAL: not d's, or given up
+// before.
+Result<> release_page(Domain& d, Mfn m);
+
+// Gives up everything. ERESTART: preempted, call again. Only for a dying domain.
+Result<> release_all_pages(Domain& d);
+
+// A zeroed page of the hypervisor's that d may map: shared info, grant table. ENOMEM.
+Result<Mfn> allocate_shared_page(Domain& d);
+void free_shared_page(Mfn m);
+
+// Holds a page of d's as writable memory, so that the hypervisor may write it through the direct map. EINVAL:
+// not d's page, or in use as something that must not be written.
+Result<> hold_writable_page(Domain& d, Mfn m);
+void release_writable_page(Mfn m);
+
+// Calls f(Mfn) for each page in the list; f must not change it.
+template <class F>
+void for_each_page(DomainPages& p, F&& f) {
+    LockGuard guard(p.lock);
+    for (u32 at = p.first; at != kNoFrameLink; at = frame_of(Mfn(at)).next) f(Mfn(at));
+}
+
+}  // namespace domus::core

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/scheduler.hpp"
+
+#include "base/intrusive.hpp"
+#include "core/per_cpu.hpp"
+#include "core/timer.hpp"
+#include "core/vcpu.hpp"
+#include "core/vcpu_time.hpp"
+#include "port/context.hpp"
+
+namespace domus::core {
+
+namespace {
+
+constinit sched::Engine engine;
+
+// When the engine wants to look again.
+struct Look {
+    Timer timer{[](Timer&, Nanos) { port::raise_work(port::Work::schedule); }, nullptr};
+};
+constinit PerCpu<Look> looks;
+
+}  // namespace
+
+sched::Engine& scheduler() { return engine; }
+
+Result<> init_scheduler(std::string_view policy) {
+    const sched::Policy* chosen = policy.empty() ? &sched::default_policy() : sched::find_policy(policy);
+    if (chosen == nullptr) return fail(Error::inval);
+    TRY(attach_per_cpu(looks));
+    const u32 cpus = port::cpu_count();
+    const usize size = sched::Engine::storage_size(cpus);
+    auto* storage = static_cast<unsigned char*>(TRY(allocate(size, 64)));  // for ever
+    return engine.init(cpus, *chosen, {storage, size});
+}
+
+Vcpu& vcpu_of(sched::Unit& unit) { return *detail::owner_of<Vcpu, &Vcpu::sched>(&unit); }
+
+void reschedule(Nanos now) {
+    const CpuId cpu = port::this_cpu();
+    Vcpu* const previous = port::current_vcpu();
+    const sched::Decision d = engine.schedule(cpu, now);
+    Vcpu* const next = d.next == nullptr ? nullptr : &vcpu_of(*d.next);
+    if (next != previous) {
+        port::context_switch(previous, next);
+        if (previous != nullptr) engine.switched_out(previous->sched);
+        if (next != nullptr) switched_in(*next, now);
+    }
+    Timer& look = looks.get().timer;
+    if (d.deadline != port::kNever)
+        set_timer(look, cpu, d.deadline);
+    else if (look.queued())
+        cancel_timer(look);
+}
+
+}  // namespace domus::core

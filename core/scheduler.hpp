@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The scheduling engine that core feeds, and the CPU's side of a switch.
+#pragma once
+
+#include <string_view>
+
+#include "sched/engine.hpp"
+
+namespace domus {
+struct Vcpu;
+}
+
+namespace domus::core {
+
+// Starts the engine for all CPUs. `policy` as in the sched= option; empty: the default. EINVAL: no such
+// policy. ENOMEM.
+Result<> init_scheduler(std::string_view policy = {});
+sched::Engine& scheduler();
+
+// The vCPU a unit belongs to.
+Vcpu& vcpu_of(sched::Unit& unit);
+
+// Chooses what this CPU runs and switches to it.
+void reschedule(Nanos now);
+
+}  // namespace domus::core
