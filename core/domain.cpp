@@ -42,7 +42,10 @@ Result<Domain*> create_domain(DomId id, const DomainConfig& config) {
         return fail(Error::inval);
     if (find_domain(id) != nullptr) return fail(Error::exist);
 
-    NewDomain made{TRY(make<Domain>()), TRY(make_array<Vcpu*>(config.max_vcpus))};
+    // One at a time: a return out of the middle of an initialiser list would leave its first part behind.
+    NewDomain made;
+    made.d = TRY(make<Domain>());
+    made.vcpus = TRY(make_array<Vcpu*>(config.max_vcpus));
     Domain& d = *made.d;
     d.id = id;
     d.privileged = config.privileged;

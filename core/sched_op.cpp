@@ -28,6 +28,9 @@ void vcpu_block(Vcpu& v) {
 Result<> vcpu_poll(Vcpu& v, std::span<const u32> ports, u64 timeout) {
     Domain& d = *v.domain;
     if (ports.size() > kMaxPolledPorts) return fail(Error::inval);
+    // A single port is noted as it is, so it must not be one of the notes' special values.
+    if (ports.size() == 1 && (ports[0] == Vcpu::kPollNone || ports[0] == Vcpu::kPollMany))
+        return fail(Error::inval);
     d.events.pollers.fetch_add(1);
     v.polling.store(ports.size() == 1 ? ports[0] : Vcpu::kPollMany);
     v.blocked.store(true);

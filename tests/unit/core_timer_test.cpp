@@ -80,7 +80,7 @@ TEST_F(Timers, BehavesAsASortedMap) {
 TEST_F(Timers, TellsAnotherCpuOnlyWhenItsHeadChanges) {
     core::Timer a(note, nullptr), b(note, nullptr);
     core::set_timer(a, CpuId(1), 1000);
-    EXPECT_EQ(std::exchange(machine.work[1], 0), static_cast<u32>(port::Work::timer));
+    EXPECT_EQ(machine.work[1].exchange(0), static_cast<u32>(port::Work::timer));
     core::set_timer(b, CpuId(1), 2000);
     EXPECT_EQ(machine.work[1], 0u);
     core::cancel_timer(a);

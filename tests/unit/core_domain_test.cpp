@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Domains' lives: creation, memory, grant tables, destruction, and every allocation failing once.
+#include "core/domain.hpp"
+
+#include <cstring>
+#include <set>
+
+#include "core_fixture.hpp"
+#include "mm/frame_refs.hpp"
+#include "mm/page_type.hpp"
+
+namespace domus {
+namespace {
+
+class DomainTest : public CoreTest {};
+
+TEST_F(DomainTest, CreationRefusals) {
+    EXPECT_ERROR(core::create_domain(DomId(DOMID_FIRST_RESERVED), {}), inval);
+    EXPECT_ERROR(core::create_domain(DomId(1), {.max_vcpus = 0}), inval);
+    EXPECT_ERROR(core::create_domain(DomId(1), {.max_vcpus = kMaxVcpus + 1}), inval);
+    make_domain(1);
+    EXPECT_ERROR(core::create_domain(DomId(1), {}), exist);
+    Domain& d = *core::find_domain(DomId(1));
+    EXPECT_ERROR(core::create_vcpu(d, VcpuId(2)), inval);
+    EXPECT_ERROR(core::create_vcpu(d, VcpuId(0)), exist);
+    EXPECT_EQ(core::find_domain(DomId(2)), nullptr);
+}
+
+TEST_F(DomainTest, TheListIsInOrder) {
+    for (u16 id : {300, 5, 0x7fef, 44, 261}) make_domain(id, 1);  // 5 and 261 share a hash bucket
+    std::vector<u16> seen;
+    for (Domain* d = core::next_domain(DomId(0)); d != nullptr; d = core::next_domain(d->id + 1))
+        seen.push_back(d->id.v);
+    EXPECT_EQ(seen, (std::vector<u16>{5, 44, 261, 300, 0x7fef}));
+    destroy(*core::find_domain(DomId(261)));
+    EXPECT_EQ(core::find_domain(DomId(261)), nullptr);
+    EXPECT_EQ(core::find_domain(DomId(5))->id, DomId(5));
+}
+
+TEST_F(DomainTest, PagesAreCountedAgainstTheLimit) {
+    Domain& d = make_domain(1, 1, {.max_pages = 10});
+    const Mfn eight = *core::allocate_pages(d, 3);
+    EXPECT_EQ(d.pages.total, 8u);
+    EXPECT_ERROR(core::allocate_pages(d, 2), nomem);
+    EXPECT_ERROR(core::allocate_pages(d, 60), nomem);
+    EXPECT_EQ(d.pages.total, 8u);
+    ASSERT_TRUE(core::allocate_pages(d, 1));
+    EXPECT_ERROR(core::allocate_pages(d, 0), nomem);
+    ASSERT_TRUE(core::release_page(d, eight + 3));
+    EXPECT_ERROR(core::release_page(d, eight + 3), inval);
+    EXPECT_ERROR(core::release_page(d, Mfn(3)), inval);
+    EXPECT_EQ(d.pages.total, 9u);
+    std::set<u64> listed;
+    core::for_each_page(d.pages, [&](Mfn m) { listed.insert(m.v); });
+    EXPECT_EQ(listed.size(), 9u);
+    EXPECT_FALSE(listed.contains(eight.v + 3));
+    EXPECT_EQ(d.pages.peak, 10u);
+}
+
+TEST_F(DomainTest, AReferencedPageOutlivesItsRelease) {
+    Domain& d = make_domain(1, 1);
+    const Mfn m = *core::allocate_pages(d, 0);
+    PageRef held = *get_page(m, d.id);
+    ASSERT_TRUE(core::release_page(d, m));
+    EXPECT_EQ(d.pages.total, 1u);
+    EXPECT_ERROR(core::release_page(d, m), inval);
+    held.reset();
+    EXPECT_EQ(d.pages.total, 0u);
+}
+
+TEST_F(DomainTest, DestructionReturnsEverything) {
+    make_domain(7, 1);  // warms the allocator's slabs up
+    destroy(*core::find_domain(DomId(7)));
+    const u64 frames = heap_free_frames(), bytes = objects_bytes_in_use();
+    for (int round = 0; round < 3; round++) {
+        Domain& d = make_running(1, 2);
+        Domain& other = make_domain(2, 1);
+        run_all();
+        for (int i = 0; i < 5; i++) ASSERT_TRUE(core::allocate_pages(d, 2));
+        const Mfn page = *core::allocate_pages(d, 0);
+        core::pause_domain(d);
+        run_all();
+        ASSERT_TRUE(core::vcpu_down(d, VcpuId(1)));
+        ASSERT_TRUE(core::register_vcpu_info(d, VcpuId(1), page, 0));
+        const EvtPort p = *core::alloc_unbound(d, other.id);
+        ASSERT_TRUE(core::bind_interdomain(other, d.id, p));
+        ASSERT_TRUE(core::bind_virq(d, VIRQ_TIMER, VcpuId(0)));
+        ASSERT_TRUE(core::set_periodic_timer(vcpu(d, 0), kMillisecond, machine.now));
+        ASSERT_TRUE(core::watchdog(d, 0, 100, machine.now));
+        ASSERT_TRUE(core::grow_grant_table(d, 4));
+        ASSERT_TRUE(core::set_grant_table_version(d, 2));
+        ASSERT_TRUE(d.iomem_caps.add(4, 9));
+        machine.preempt = true;
+        destroy(d);
+        machine.preempt = false;
+        EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
+        EXPECT_EQ(core::port_status(other, EvtPort(1))->status, u32{EVTCHNSTAT_unbound});
+        destroy(other);
+        EXPECT_EQ(objects_bytes_in_use(), bytes);
+        EXPECT_EQ(fakes::context.vcpus, 0u);
+    }
+    EXPECT_EQ(heap_free_frames(), frames);
+}
+
+TEST_F(DomainTest, AForeignReferenceKeepsADeadDomain) {
+    Domain& d = make_domain(1, 1);
+    const Mfn m = *core::allocate_pages(d, 0);
+    PageRef held = *get_page(m, d.id);
+    destroy(d);
+    ASSERT_EQ(core::find_domain(DomId(1)), &d) << "somebody still has a page of it";
+    EXPECT_EQ(d.dying.load(), Dying::dead);
+    EXPECT_ERROR(core::allocate_pages(d, 0), inval);
+    EXPECT_ERROR(core::alloc_unbound(d, DomId(0)), inval);
+    EXPECT_ERROR(core::destroy_domain(d), srch);
+    held.reset();
+    quiesce();
+    EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
+}
+
+TEST_F(DomainTest, ReadersKeepAnUnlinkedDomainUntilTheyHavePassed) {
+    Domain& d = make_domain(1, 1);
+    ASSERT_TRUE(core::destroy_domain(d));
+    // CPU 1 is in the middle of something and may have found it.
+    for (int i = 0; i < 5; i++) exit_path(0);
+    EXPECT_EQ(core::find_domain(DomId(1)), &d) << "not taken out before CPU 1 has passed";
+    quiesce();
+    EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
+}
+
+TEST_F(DomainTest, DomainRefs) {
+    Domain& d = make_domain(1, 1);
+    core::DomainRef r = core::DomainRef::get(d);
+    ASSERT_TRUE(r);
+    destroy(d);
+    EXPECT_EQ(core::find_domain(DomId(1)), &d);
+    core::DomainRef moved = std::move(r);
+    EXPECT_FALSE(r);
+    moved.reset();
+    EXPECT_FALSE(core::DomainRef::get(d)) << "on its way out";
+    quiesce();
+    EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
+}
+
+TEST_F(DomainTest, EveryAllocationMayFail) {
+    destroy(make_domain(7, 2));
+    const u64 bytes = objects_bytes_in_use();
+    bool complete = false;
+    for (u64 n = 0; !complete; n++) {
+        ASSERT_LT(n, 1000u);
+        const u64 frames = heap_free_frames();
+        // Slabs that earlier rounds left would hide failures: start each round without.
+        heap_fail_after(n);
+        auto d = core::create_domain(DomId(1), {.max_vcpus = 40, .max_pages = 64});
+        if (d) {
+            bool all = true;
+            for (u32 i = 0; i < 40 && all; i++) all = core::create_vcpu(**d, VcpuId(i)).has_value();
+            all = all && core::alloc_unbound(**d, DomId(3)) && core::grow_grant_table(**d, 3) &&
+                  core::set_grant_table_version(**d, 2) && core::allocate_pages(**d, 3) &&
+                  (*d)->iomem_caps.add(1, 2);
+            complete = all;
+            heap_fail_after(~u64{0});
+            destroy(**d);
+        } else {
+            EXPECT_EQ(d.error(), Error::nomem);
+            heap_fail_after(~u64{0});
+            EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
+        }
+        EXPECT_EQ(objects_bytes_in_use(), bytes) << "after failing allocation " << n;
+        if (n > 0 && complete) {
+            EXPECT_EQ(heap_free_frames(), frames);
+        }
+    }
+}
+
+TEST_F(DomainTest, GrantTableGrowsToItsLimit) {
+    Domain& d = make_domain(1, 1, {.max_grant_frames = 4});
+    EXPECT_EQ(core::grant_table_size(d).frames, 0u);
+    const Mfn first = *core::grant_shared_frame(d, 0);
+    EXPECT_EQ(frame_of(first).owner, d.id);
+    EXPECT_EQ(*core::grant_shared_frame(d, 0), first);
+    EXPECT_TRUE(core::grant_shared_frame(d, 3));
+    EXPECT_EQ(core::grant_table_size(d).frames, 4u);
+    EXPECT_ERROR(core::grant_shared_frame(d, 4), nospc);
+    EXPECT_ERROR(core::grant_shared_frame(d, ~0u), nospc);
+    EXPECT_ERROR(core::grow_grant_table(d, ~0u), nospc);
+    EXPECT_ERROR(core::grant_status_frame(d, 0), inval);
+    // The guest may give the frame up as if it were its own; the table goes on using it.
+    EXPECT_TRUE(core::release_page(d, first));
+    EXPECT_EQ(d.pages.total, 0u);
+    port::frame_ptr<u8>(first)[0] = 1;
+}
+
+TEST_F(DomainTest, GrantVersions) {
+    Domain& d = make_domain(1, 1);
+    EXPECT_EQ(core::grant_table_version(d), 1u);
+    EXPECT_ERROR(core::set_grant_table_version(d, 0), inval);
+    EXPECT_ERROR(core::set_grant_table_version(d, 3), inval);
+    auto* v1 = port::frame_ptr<grant_entry_v1_t>(*core::grant_shared_frame(d, 0));
+    v1[1] = {.flags = GTF_permit_access, .domid = 9, .frame = 0x1234};
+    v1[20] = {.flags = GTF_permit_access, .domid = 9, .frame = 0x99};
+    d.grants.active = 1;
+    EXPECT_ERROR(core::set_grant_table_version(d, 2), busy);
+    d.grants.active = 0;
+    ASSERT_TRUE(core::set_grant_table_version(d, 2));
+    EXPECT_EQ(core::grant_status_frame_count(d), 1u);
+    EXPECT_TRUE(core::grant_status_frame(d, 0));
+    auto* v2 = reinterpret_cast<grant_entry_v2_t*>(v1);
+    EXPECT_EQ(v2[1].hdr.flags, GTF_permit_access);
+    EXPECT_EQ(v2[1].hdr.domid, 9);
+    EXPECT_EQ(v2[1].full_page.frame, 0x1234u);
+    EXPECT_EQ(v2[10].hdr.flags, 0);
+    ASSERT_TRUE(core::set_grant_table_version(d, 1));
+    EXPECT_EQ(v1[1].frame, 0x1234u);
+    EXPECT_EQ(v1[20].frame, 0u);
+    EXPECT_EQ(core::grant_status_frame_count(d), 0u);
+    Domain& old = make_domain(2, 1, {.max_grant_version = 1});
+    EXPECT_ERROR(core::set_grant_table_version(old, 2), nosys);
+}
+
+}  // namespace
+}  // namespace domus
