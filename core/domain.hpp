@@ -36,7 +36,9 @@ struct Domain {
     bool privileged = false;
     bool hardware = false;
     u64 vm_assist = 0;  // bit n: VMASST_TYPE_ n
-    bool assists(u32 type) const { return ((__atomic_load_n(&vm_assist, __ATOMIC_RELAXED) >> type) & 1) != 0; }
+    bool assists(u32 type) const {
+        return ((__atomic_load_n(&vm_assist, __ATOMIC_RELAXED) >> type) & 1) != 0;
+    }
 
     Vcpu** vcpus = nullptr;  // max_vcpus pointers, null where not created
     u32 max_vcpus = 0;

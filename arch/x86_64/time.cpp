@@ -148,6 +148,10 @@ Nanos now() { return clock_at(this_clock(), read_tsc()); }
 ClockScale clock_scale() { return this_clock(); }
 u64 tsc_khz() { return hz / 1000; }
 WallClock wall_clock() { return wall; }
+// Invariant TSC (AMD APM vol. 3, CPUID Fn8000_0007 EDX[8]; Intel SDM vol. 3, 18.17.1).
+bool tsc_stable() {
+    return x86::cpuid(0x80000000).eax >= 0x80000007 && (x86::cpuid(0x80000007).edx & (1u << 8)) != 0;
+}
 
 void set_deadline(Nanos when) {
     LocalApic& apic = local_apic();

@@ -4,6 +4,9 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include <cstdio>
 #include <cstdlib>
@@ -34,6 +37,10 @@ T* reserve(u64 bytes) {
     void* p =
         mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) std::abort();
+#ifdef __SANITIZE_ADDRESS__
+    // Whoever had these addresses before may have left them poisoned (zstd does, for its work space).
+    __asan_unpoison_memory_region(p, bytes);
+#endif
     return static_cast<T*>(p);
 }
 }  // namespace
