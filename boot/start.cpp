@@ -61,7 +61,7 @@ void read_acpi() {
 void start_devices() {
     if (const Result<> r = x86::find_cpus(acpi, {.max_cpus = options.maxcpus, .smp = !options.nosmp}); !r)
         refuse("no memory for the CPUs' data ({}). Give the machine more memory.", r.error());
-    if (const Result<> r = x86::init_interrupts(acpi, {}); !r)
+    if (const Result<> r = x86::init_interrupts(acpi, {.x2apic = options.x2apic}); !r)
         refuse(
             "the machine's interrupt controllers cannot be used ({}). Switch the APIC on in the firmware "
             "setup.",
@@ -69,7 +69,10 @@ void start_devices() {
     if (const Result<> r = x86::init_time(acpi); !r)
         refuse("there is no clock to measure the CPU's against ({}). Switch on the HPET or the ACPI timer.",
                r.error());
-    x86::init_shutdown(acpi, {.noreboot = options.noreboot});
+    x86::init_shutdown(acpi,
+                       {.noreboot = options.noreboot,
+                        .reset = x86::parse_reset_method(options.reboot).value_or(x86::ResetMethod::acpi)});
+    enlarge_console_ring(x86::candidate_count());
 }
 
 // Every CPU but the first, on its own stack and tables.

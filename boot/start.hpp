@@ -28,6 +28,8 @@ extern BootOptions options;
 
 // The console as the command line asks (start_console.cpp).
 void start_console();
+// The ring of messages for the toolstack, in the size the command line asks for; the heap is up.
+void enlarge_console_ring(u32 cpus);
 // The serial port that is the console; null if there is none.
 Uart* console_uart();
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The console as the command line asks for it. Lines logged before it is attached are in the ring, and shown
 // then.
+#include <algorithm>
+#include <bit>
+
 #include "boot/start.hpp"
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
 #include "drivers/parse.hpp"
 #include "drivers/vga_text.hpp"
+#include "mm/heap.hpp"
 #include "port/memory.hpp"
 #include "pv/io_ports.hpp"
 
@@ -41,6 +45,19 @@ void attach_screen() {
 }  // namespace
 
 Uart* console_uart() { return input; }
+
+void enlarge_console_ring(u32 cpus) {
+    // A boot's messages, and some more for each CPU that may speak.
+    constexpr u64 kLeast = 64 * kKiB, kEachCpu = 4 * kKiB, kMost = 256 * kMiB;
+    const u64 wanted = options.conring_size != 0 ? options.conring_size : std::max(kLeast, cpus * kEachCpu);
+    const u64 size = std::bit_ceil(std::clamp(wanted, kLeast, kMost));
+    const Result<Mfn> frames = alloc_frames(static_cast<unsigned>(std::countr_zero(size / kPageSize)));
+    if (!frames) {
+        log(Level::warning, "no memory for a console ring of {} KiB: it stays small", size / kKiB);
+        return;
+    }
+    console::set_ring({port::frame_ptr<char>(*frames), size});
+}
 
 void start_console() {
     console::configure(options.log_levels, options.guest_levels, options.console_timestamps);
