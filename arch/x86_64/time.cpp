@@ -164,17 +164,20 @@ void set_deadline(Nanos when) {
     }
     const ClockScale& clock = this_clock();
     const u64 tsc = read_tsc();
-    const Nanos ahead = when - clock_at(clock, tsc);
-    if (ahead <= 0) {
+    // A deadline too far for the counter, or for the arithmetic, comes early, finds nothing due, and is set
+    // again.
+    constexpr Nanos kFarthest = 1000 * kSecond;
+    const Nanos current = clock_at(clock, tsc);
+    if (when <= current) {
         raise_work(Work::timer);
         return;
     }
+    const u64 ahead = static_cast<u64>(when - current < kFarthest ? when - current : kFarthest);
     if (features.tsc_deadline) {
-        apic.timer_arm_deadline(tsc + ticks_of(tsc_rate, static_cast<u64>(ahead)));
+        apic.timer_arm_deadline(tsc + ticks_of(tsc_rate, ahead));
         return;
     }
-    // A deadline too far for the counter comes early, finds nothing due, and is set again.
-    const u64 count = ahead > 1000 * kSecond ? ~u64{0} : ticks_of(apic_rate, static_cast<u64>(ahead));
+    const u64 count = ticks_of(apic_rate, ahead);
     apic.timer_arm_one_shot(count > ~u32{0} ? ~u32{0} : static_cast<u32>(count));
 }
 
