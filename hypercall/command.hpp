@@ -12,7 +12,7 @@
 #pragma once
 
 #include <array>
-#include <span>
+#include <tuple>
 #include <type_traits>
 
 #include "hypercall/argument.hpp"
@@ -51,32 +51,32 @@ inline constexpr bool is_out = false;
 template <class T>
 inline constexpr bool is_out<Out<T>> = true;
 
-template <auto F, class Signature, class... Extra>
-struct CommandFor;
+template <class Signature>
+struct SignatureOf;
+template <class R, class... A>
+struct SignatureOf<R (*)(Caller&, A...)> {
+    static constexpr usize kCount = sizeof...(A);
+    using Last = std::tuple_element_t<kCount, std::tuple<void, A...>>;  // void if there is none
+};
 
-// Without a structure.
-template <auto F, class R, class... Extra>
-struct CommandFor<F, R (*)(Caller&, Extra...), Extra...> {
-    static Value call(Caller& caller, Extra... extra, GuestAddr) { return to_value(F(caller, extra...)); }
-};
-// The function copies by itself.
-template <auto F, class R, class... Extra>
-struct CommandFor<F, R (*)(Caller&, Extra..., GuestAddr), Extra...> {
-    static Value call(Caller& caller, Extra... extra, GuestAddr where) {
+template <auto F, class... Extra>
+Value call_command(Caller& caller, Extra... extra, GuestAddr where) {
+    using S = SignatureOf<decltype(F)>;
+    if constexpr (S::kCount == sizeof...(Extra)) {
+        return to_value(F(caller, extra...));
+    } else if constexpr (std::is_same_v<typename S::Last, GuestAddr>) {
         return to_value(F(caller, extra..., where));
-    }
-};
-// Copied in (const T&), in and out (T&), or only out (Out<T>&).
-template <auto F, class R, class T, class... Extra>
-struct CommandFor<F, R (*)(Caller&, Extra..., T&), Extra...> {
-    static Value call(Caller& caller, Extra... extra, GuestAddr where) {
+    } else {
+        static_assert(std::is_lvalue_reference_v<typename S::Last>, "see the list at the top");
+        using Structure = std::remove_reference_t<typename S::Last>;
+        using T = std::remove_const_t<Structure>;
         if constexpr (is_out<T>) {
             T out{};
             const s64 value = TRY(to_value(F(caller, extra..., out)));
             TRY(where.out<decltype(out.v)>().write(out.v));
             return value;
-        } else if constexpr (std::is_const_v<T>) {
-            T in = TRY(where.in<std::remove_const_t<T>>().read());
+        } else if constexpr (std::is_const_v<Structure>) {
+            const T in = TRY(where.in<T>().read());
             return to_value(F(caller, extra..., in));
         } else {
             T both = TRY(where.in<T>().read());
@@ -85,13 +85,13 @@ struct CommandFor<F, R (*)(Caller&, Extra..., T&), Extra...> {
             return value;
         }
     }
-};
+}
 
 }  // namespace detail
 
 template <auto F, class... Extra>
 constexpr Command<Extra...> command(u32 number, const char* name, Who who = Who::any) {
-    return {number, name, who, &detail::CommandFor<F, decltype(F), Extra...>::call};
+    return {number, name, who, &detail::call_command<F, Extra...>};
 }
 
 // The commands of a family. Lookup of the small numbers that the ABI uses is one index; larger ones (none in

@@ -30,6 +30,45 @@ Result<> update_va_mapping(Caller& caller, GuestLong va, u64 value, GuestLong fl
 Result<> update_va_mapping_otherdomain(Caller& caller, GuestLong va, u64 value, GuestLong flags,
                                        DomId domain);
 
+// pv_tables.cpp
+Result<> set_gdt(Caller& caller, GuestAddr frames, u32 entries);
+Result<> update_descriptor(Caller& caller, u64 address, u64 descriptor);
+
+// event_channel.cpp
+Preemptible<u32, GuestAddr> event_channel_op(Caller& caller, u32 command, GuestAddr arg);
+Result<s64> event_channel_op_compat(Caller& caller, GuestAddr op);
+
+// grant_table_op.cpp
+Result<s64> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count);
+
+// memory_op.cpp
+Preemptible<GuestLong, GuestAddr> memory_op(Caller& caller, GuestLong command, GuestAddr arg);
+
+// physdev_op.cpp
+Result<s64> physdev_op(Caller& caller, u32 command, GuestAddr arg);
+Result<s64> physdev_op_compat(Caller& caller, GuestAddr op);
+
+// sched_op.cpp
+Result<s64> sched_op(Caller& caller, u32 command, GuestAddr arg);
+Result<> sched_op_compat(Caller& caller, u32 command, GuestLong arg);
+
+// vcpu_op.cpp
+Preemptible<u32, VcpuId, GuestAddr> vcpu_op(Caller& caller, u32 command, VcpuId vcpu, GuestAddr arg);
+Result<> set_timer_op(Caller& caller, u64 when);
+
+// console_io.cpp
+Preemptible<u32, u32, GuestAddr> console_io(Caller& caller, u32 command, u32 count, GuestAddr buffer);
+
+// platform_op.cpp, domctl.cpp, sysctl.cpp, mca.cpp
+Result<s64> platform_op(Caller& caller, GuestAddr op);
+Result<s64> domctl(Caller& caller, GuestAddr op);
+Result<s64> sysctl(Caller& caller, GuestAddr op);
+Result<s64> mca(Caller& caller, GuestAddr arg);
+
+// absent.cpp
+Result<s64> xenpmu_op(Caller& caller, u32 command, GuestAddr arg);
+Result<s64> hvm_op(Caller& caller, u32 command, GuestAddr arg);
+
 // version.cpp
 Result<s64> xen_version(Caller& caller, u32 command, GuestAddr arg);
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// grant_table_op (20): setting up a domain's grant table.
+#include "abi/xen.hpp"
+#include "core/grant_table.hpp"
+#include "hypercall/command.hpp"
+#include "hypercall/families.hpp"
+#include "hypercall/target.hpp"
+
+namespace domus::hypercall {
+
+namespace {
+
+// Most operations report on themselves, in a field of their structure; the call as a whole then succeeds.
+s16 status_of(Error e) {
+    switch (e) {
+        case Error::srch: return GNTST_bad_domain;
+        case Error::perm: return GNTST_permission_denied;
+        default: return GNTST_general_error;
+    }
+}
+template <class T>
+s16 status_of(const Result<T>& r) {
+    return r ? s16{GNTST_okay} : status_of(r.error());
+}
+
+using Count = u32;
+// The set-up operations take one structure; a list of them was never supported.
+Result<> only_one(Count count) {
+    if (count != 1) return fail(Error::inval);
+    return {};
+}
+
+Result<> write_frames(Domain& d, u32 count, GuestOut<xen_pfn_t> list, Result<Mfn> (*frame)(Domain&, u32)) {
+    for (u32 i = 0; i < count; i++) {
+        const Mfn m = TRY(frame(d, i));
+        TRY(list.write(m.v, i));
+    }
+    return {};
+}
+
+Result<> setup_table(Caller& caller, Count count, gnttab_setup_table_t& arg) {
+    TRY(only_one(count));
+    const Result<Domain*> d = target_domain(caller, arg.dom);
+    Result<> done = {};
+    if (!d) {
+        done = fail(d.error());
+    } else {
+        done = core::grow_grant_table(**d, arg.nr_frames);
+        if (done) {
+            const GuestOut<xen_pfn_t> list(reinterpret_cast<u64>(arg.frame_list.p));
+            done = write_frames(**d, arg.nr_frames, list, &core::grant_shared_frame);
+            // The guest's list cannot be written: that is the call's failure, not the operation's.
+            if (!done && done.error() == Error::fault) return done;
+        }
+    }
+    arg.status = status_of(done);
+    return {};
+}
+
+Result<> query_size(Caller& caller, Count count, gnttab_query_size_t& arg) {
+    TRY(only_one(count));
+    const Result<Domain*> d = target_domain(caller, arg.dom);
+    arg.status = status_of(d);
+    if (!d) return {};
+    const core::GrantSize size = core::grant_table_size(**d);
+    arg.nr_frames = size.frames;
+    arg.max_nr_frames = size.max_frames;
+    return {};
+}
+
+// The version that is in force comes back even when the wish is refused.
+Result<> set_version(Caller& caller, Count count, GuestAddr where) {
+    TRY(only_one(count));
+    gnttab_set_version_t arg = TRY(where.in<gnttab_set_version_t>().read());
+    const Result<> done = core::set_grant_table_version(caller.domain, arg.version);
+    arg.version = core::grant_table_version(caller.domain);
+    TRY(where.out<gnttab_set_version_t>().write(arg));
+    return done;
+}
+
+Result<> get_status_frames(Caller& caller, Count count, gnttab_get_status_frames_t& arg) {
+    TRY(only_one(count));
+    const Result<Domain*> d = target_domain(caller, arg.dom);
+    arg.status = status_of(d);
+    if (!d) return {};
+    if (core::grant_table_version(**d) != 2 || arg.nr_frames > core::grant_status_frame_count(**d)) {
+        arg.status = GNTST_general_error;
+        return {};
+    }
+    const GuestOut<xen_pfn_t> list(reinterpret_cast<u64>(arg.frame_list.p));
+    const Result<> done = write_frames(**d, arg.nr_frames, list, &core::grant_status_frame);
+    if (!done && done.error() == Error::fault) return done;
+    arg.status = status_of(done);
+    return {};
+}
+
+Result<> get_version(Caller& caller, Count count, gnttab_get_version_t& arg) {
+    TRY(only_one(count));
+    arg.version = core::grant_table_version(*TRY(target_domain(caller, arg.dom)));
+    return {};
+}
+
+constexpr Command<Count> kList[] = {
+    command<&setup_table, Count>(GNTTABOP_setup_table, "setup_table"),
+    command<&query_size, Count>(GNTTABOP_query_size, "query_size"),
+    command<&set_version, Count>(GNTTABOP_set_version, "set_version"),
+    command<&get_status_frames, Count>(GNTTABOP_get_status_frames, "get_status_frames"),
+    command<&get_version, Count>(GNTTABOP_get_version, "get_version"),
+};
+constexpr Commands kCommands("grant_table_op", kList);
+
+}  // namespace
+
+Result<s64> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count) {
+    // A count that does not fit the result cannot be meant.
+    if (count > INT32_MAX) return fail(Error::inval);
+    return kCommands.call(caller, command, count, arg);
+}
+
+}  // namespace domus::hypercall

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the files of memory_op share.
+#pragma once
+
+#include "abi/xen.hpp"
+#include "hypercall/argument.hpp"
+#include "hypercall/caller.hpp"
+#include "hypercall/outcome.hpp"
+#include "mm/heap.hpp"
+
+namespace domus::hypercall {
+
+// memory_op(command, structure). Long operations go on at an extent, whose number travels above the command's
+// six bits.
+using MemoryCall = Preemptible<GuestLong, GuestAddr>;
+inline constexpr unsigned kExtentShift = 6;
+inline constexpr u64 kMaxExtents = ~u64{0} >> kExtentShift;
+
+// The largest extent a caller may ask for: contiguous memory is scarce, and an extent is one step without
+// preemption.
+inline unsigned max_extent_order(const Domain& caller) {
+    if (caller.privileged) return kMaxOrder;
+    return caller.hardware ? 12 : 9;
+}
+
+// The address limit in a reservation's flags (XENMEMF_address_bits); 0 means none. Frames of guests are
+// cleared: they may have been anybody's.
+inline AllocLimits limits_of(u32 mem_flags) {
+    const u32 bits = XENMEMF_get_address_bits(mem_flags);
+    return {.address_bits = bits == 0 || bits > 64 ? 64 : bits, .scrub = true};
+}
+
+// memory_exchange.cpp
+MemoryCall memory_exchange(Caller& caller, GuestAddr arg);
+
+}  // namespace domus::hypercall

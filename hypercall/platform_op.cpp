@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// platform_op (7): the machine's firmware, processors, clock and power, for the control domain.
+#include <algorithm>
+#include <cstring>
+
+#include "abi/xen.hpp"
+#include "base/log.hpp"
+#include "core/scheduler.hpp"
+#include "core/vcpu_time.hpp"
+#include "hypercall/command.hpp"
+#include "hypercall/families.hpp"
+#include "hypercall/platform.hpp"
+#include "port/context.hpp"
+#include "port/cpu.hpp"
+#include "port/time.hpp"
+
+namespace domus::hypercall {
+
+namespace {
+
+// ---- time ---------------------------------------------------------------------------------------
+
+Result<> settime32(Caller&, const xenpf_settime32_t& arg) {
+    return core::set_wall_clock(arg.secs, arg.nsecs, static_cast<Nanos>(arg.system_time));
+}
+
+Result<> settime64(Caller&, const xenpf_settime64_t& arg) {
+    if (arg.mbz != 0) return fail(Error::inval);
+    return core::set_wall_clock(arg.secs, arg.nsecs, static_cast<Nanos>(arg.system_time));
+}
+
+// ---- firmware -----------------------------------------------------------------------------------
+
+template <class T>
+GuestAddr address_of(const T& handle) {
+    return GuestAddr(reinterpret_cast<u64>(handle.p));
+}
+
+Result<> disk_info(xenpf_firmware_info_t& info) {
+    const auto disks = platform().disks;
+    if (info.index >= disks.size()) return fail(Error::srch);
+    const BiosDisk& d = disks[info.index];
+    auto& out = info.u.disk_info;
+    // The guest's buffer begins with its size; it gets what fits, with the size of what there is.
+    const GuestAddr params = address_of(out.edd_params);
+    const u16 room = TRY(params.in<u16>().read());
+    const usize n = std::min<usize>(room, d.edd_params.size());
+    if (n != 0) TRY(params.out<u8>().write(0, d.edd_params.data(), n));
+    out.device = d.device;
+    out.version = d.version;
+    out.interface_support = d.interface_support;
+    out.legacy_max_cylinder = d.legacy_max_cylinder;
+    out.legacy_max_head = d.legacy_max_head;
+    out.legacy_sectors_per_track = d.legacy_sectors_per_track;
+    return {};
+}
+
+Result<> firmware_info(Caller&, xenpf_firmware_info_t& info) {
+    switch (info.type) {
+        case XEN_FW_DISK_INFO: return disk_info(info);
+        case XEN_FW_DISK_MBR_SIGNATURE: {
+            const auto mbrs = platform().mbrs;
+            if (info.index >= mbrs.size()) return fail(Error::srch);
+            info.u.disk_mbr_signature.device = mbrs[info.index].device;
+            info.u.disk_mbr_signature.mbr_signature = mbrs[info.index].signature;
+            return {};
+        }
+        case XEN_FW_VBEDDC_INFO: return fail(Error::srch);  // no monitor was asked at boot
+        case XEN_FW_EFI_INFO: return fail(Error::nosys);    // not booted through EFI
+        case XEN_FW_KBD_SHIFT_FLAGS:
+            if (info.index != 0) return fail(Error::srch);
+            info.u.kbd_shift_flags = platform().kbd_shift_flags;
+            return {};
+        default: return fail(Error::inval);
+    }
+}
+
+// ---- power --------------------------------------------------------------------------------------
+
+Result<> enter_acpi_sleep(Caller& caller, const xenpf_enter_acpi_sleep_t& arg) {
+    constexpr u32 kDeepest = 5;
+    if (arg.sleep_state == 0 || arg.sleep_state > kDeepest ||
+        (arg.flags & ~u32{XENPF_ACPI_SLEEP_EXTENDED}) != 0) {
+        return fail(Error::inval);
+    }
+    if (platform().enter_sleep == nullptr) return fail(Error::nosys);
+    const bool extended = (arg.flags & XENPF_ACPI_SLEEP_EXTENDED) != 0;
+    // Sleep types are one byte where the extended registers take them.
+    if (extended && (arg.val_a > 0xff || arg.val_b > 0xff)) return fail(Error::inval);
+    const Result<> slept = platform().enter_sleep(arg.sleep_state, arg.val_a, arg.val_b, extended);
+    if (!slept) {
+        guest_log(Level::warning, "d{}: the machine does not go to sleep state S{} ({})", caller.domain.id,
+                  arg.sleep_state, slept.error());
+    }
+    return slept;
+}
+
+// ---- processors ---------------------------------------------------------------------------------
+
+Result<> get_cpuinfo(Caller&, xenpf_pcpuinfo_t& info) {
+    const u32 cpus = port::cpu_count();
+    info.max_present = cpus - 1;
+    if (info.xen_cpuid >= cpus) {
+        info.flags = XEN_PCPU_FLAGS_INVALID;
+        return {};
+    }
+    info.flags = XEN_PCPU_FLAGS_ONLINE;
+    info.apic_id = port::apic_id(CpuId(info.xen_cpuid));
+    info.acpi_id = port::acpi_id(CpuId(info.xen_cpuid));
+    return {};
+}
+
+Result<> get_cpu_version(Caller&, xenpf_pcpu_version_t& info) {
+    if (platform().cpu_version == nullptr) return fail(Error::nosys);
+    const u32 cpus = port::cpu_count();
+    info.max_present = cpus - 1;
+    std::memset(info.vendor_id, 0, sizeof info.vendor_id);
+    info.family = info.model = info.stepping = 0;
+    if (info.xen_cpuid >= cpus) return {};
+    const CpuVersion v = platform().cpu_version(CpuId(info.xen_cpuid));
+    std::memcpy(info.vendor_id, v.vendor, sizeof info.vendor_id);
+    info.family = v.family;
+    info.model = v.model;
+    info.stepping = v.stepping;
+    return {};
+}
+
+// Time each processor of a set has been idle, ns. The set comes back with those that exist.
+Result<> getidletime(Caller&, xenpf_getidletime_t& arg) {
+    const u32 asked = arg.cpumap_nr_cpus;
+    const GuestAddr map = address_of(arg.cpumap_bitmap), times = address_of(arg.idletime);
+    const Nanos now = port::now();
+    arg.now = static_cast<u64>(now);
+    for (u32 byte = 0; byte < (u64{asked} + 7) / 8; byte++) {
+        // Beyond the processors that exist there is one answer, and a guest's count has no bound.
+        if (byte * 8 >= port::cpu_count()) break;
+        const u8 wanted = TRY(map.in<u8>().read(byte));
+        u8 present = 0;
+        for (u32 bit = 0; bit < 8; bit++) {
+            const u32 cpu = byte * 8 + bit;
+            if ((wanted >> bit & 1) == 0 || cpu >= asked || cpu >= port::cpu_count()) continue;
+            present = static_cast<u8>(present | 1u << bit);
+            const u64 idle = static_cast<u64>(core::scheduler().idle_time(CpuId(cpu), now));
+            TRY(times.out<u64>().write(idle, cpu));
+        }
+        TRY(map.out<u8>().write(present, byte));
+    }
+    return {};
+}
+
+// ---- symbols ------------------------------------------------------------------------------------
+
+Result<> get_symbol(Caller&, xenpf_symdata_t& data) {
+    if (platform().symbol == nullptr) return fail(Error::nosys);
+    u64 address = 0;
+    char type = 0;
+    std::string_view name;
+    if (!platform().symbol(data.symnum, address, type, name)) {
+        // The number unchanged says that this was the last.
+        data.namelen = 0;
+        data.address = 0;
+        data.type = 0;
+        return {};
+    }
+    // The terminating zero counts as part of what must fit.
+    char text[128] = {};
+    const usize length = std::min(name.size(), sizeof text - 1);
+    std::copy_n(name.data(), length, text);
+    const usize fits = std::min<usize>(length + 1, data.namelen);
+    if (fits != 0) TRY(address_of(data.name).template out<char>().write(0, text, fits));
+    data.namelen = static_cast<u32>(length);
+    data.symnum++;
+    data.address = address;
+    data.type = type;
+    return {};
+}
+
+constexpr Command<> kList[] = {
+    command<&settime32>(XENPF_settime32, "settime32"),
+    command<&settime64>(XENPF_settime64, "settime64"),
+    command<&get_cpu_version>(XENPF_get_cpu_version, "get_cpu_version"),
+    command<&firmware_info>(XENPF_firmware_info, "firmware_info"),
+    command<&enter_acpi_sleep>(XENPF_enter_acpi_sleep, "enter_acpi_sleep"),
+    command<&getidletime>(XENPF_getidletime, "getidletime"),
+    command<&get_cpuinfo>(XENPF_get_cpuinfo, "get_cpuinfo"),
+    command<&get_symbol>(XENPF_get_symbol, "get_symbol"),
+};
+constexpr Commands kCommands("platform_op", kList);
+
+}  // namespace
+
+Result<s64> platform_op(Caller& caller, GuestAddr op) {
+    struct Header {
+        u32 command, version;
+    };
+    const Header header = TRY(op.in<Header>().read());
+    if (header.version != XENPF_INTERFACE_VERSION) return fail(Error::access);
+    static_assert(offsetof(xen_platform_op_t, u) == sizeof(Header));
+    return kCommands.call(caller, header.command, op.offset(sizeof(Header)));
+}
+
+}  // namespace domus::hypercall

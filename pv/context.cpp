@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Installing a vCPU's context.
+#include "pv/context.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/domain.hpp"
+#include "pv/address.hpp"
+#include "pv/debug_regs.hpp"
+#include "pv/gdt.hpp"
+#include "pv/ldt.hpp"
+#include "pv/mmu_rules.hpp"
+#include "pv/page_hold.hpp"
+#include "pv/traps.hpp"
+
+namespace domus::pv {
+
+namespace {
+
+// Control registers (AMD APM vol. 2, 3.1). What a guest sees of CR0 is fixed but for TS.
+constexpr u64 kCr0Fixed = 0x80050033;  // PG, AM, WP, NE, ET, MP, PE
+constexpr u64 kCr0TaskSwitched = 1u << 3;
+constexpr u64 kCr4OfGuest = 1u << 2 | 1u << 3 | 1u << 16;  // TSD, DE, FSGSBASE
+
+// The flags a guest's RFLAGS may have; the others belong to the hypervisor (see pv/iret.cpp).
+constexpr u64 kForeignFlags = kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVip | 0xffffffff00000000u;
+
+constexpr usize kLegacyVectorState = 512;  // the FXSAVE image at the start of an XSAVE area
+constexpr u32 kMxcsrMask = 0xffbf;         // bits that every processor with SSE2 and DAZ takes
+
+// The new context's page tables, given back unless they are taken over.
+struct Holds {
+    Mfn kernel = kNoMfn, user = kNoMfn;
+
+    Holds() = default;
+    Holds(const Holds&) = delete;
+    Holds& operator=(const Holds&) = delete;
+    ~Holds() {
+        if (user != kNoMfn) release_typed(user);
+        if (kernel != kNoMfn) release_typed(kernel);
+    }
+    Result<> take_table(const Domain& d, Mfn& held, Mfn table) {
+        TRY(hold_typed(d, table, PageType::l4, Preempt::yes));
+        held = table;
+        return {};
+    }
+};
+
+Mfn table_of(unsigned long cr3) { return Mfn(xen_cr3_to_pfn(cr3)); }
+
+u16 selector(u16 s) { return s > 3 ? ring3_selector(s) : u16{0}; }
+
+void set_registers(PvVcpu& pv, const cpu_user_regs_t& r) {
+    GuestRegs& g = pv.regs;
+    g = {};
+    g.r15 = r.r15, g.r14 = r.r14, g.r13 = r.r13, g.r12 = r.r12;
+    g.r11 = r.r11, g.r10 = r.r10, g.r9 = r.r9, g.r8 = r.r8;
+    g.rbp = r.rbp, g.rbx = r.rbx, g.rax = r.rax, g.rcx = r.rcx, g.rdx = r.rdx, g.rsi = r.rsi, g.rdi = r.rdi;
+    g.rip = r.rip, g.rsp = r.rsp;
+    g.cs = ring3_selector(r.cs);
+    g.ss = ring3_selector(r.ss);
+    g.rflags = (r.rflags & ~kForeignFlags) | kFlagIf | kFlagFixed;
+    pv.iopl = static_cast<u32>((r.rflags & kFlagIopl) >> 12);
+    pv.ds = selector(r.ds), pv.es = selector(r.es), pv.fs = selector(r.fs), pv.gs = selector(r.gs);
+}
+
+void set_vector_state(PvVcpu& pv, const vcpu_guest_context_t& c) {
+    if (pv.fpu_area == nullptr || (c.flags & VGCF_i387_valid) == 0) return;
+    std::memcpy(pv.fpu_area, &c.fpu_ctxt, kLegacyVectorState);
+    // Reserved bits of MXCSR (offset 24) would make the restore fault.
+    u32 mxcsr;
+    std::memcpy(&mxcsr, pv.fpu_area + 24, sizeof mxcsr);
+    mxcsr &= kMxcsrMask;
+    std::memcpy(pv.fpu_area + 24, &mxcsr, sizeof mxcsr);
+    // In the XSAVE header that follows: x87 and SSE state are present.
+    u64 present;
+    std::memcpy(&present, pv.fpu_area + kLegacyVectorState, sizeof present);
+    present |= 3;
+    std::memcpy(pv.fpu_area + kLegacyVectorState, &present, sizeof present);
+}
+
+}  // namespace
+
+Result<> check_context(const vcpu_guest_context_t& c) {
+    const u64 addresses[] = {
+        c.user_regs.rip, c.event_callback_eip, c.failsafe_callback_eip, c.syscall_callback_eip,
+        c.fs_base,       c.gs_base_kernel,     c.gs_base_user};
+    for (const u64 a : addresses) {
+        if (!canonical(a)) return fail(Error::inval);
+    }
+    for (const trap_info_t& t : c.trap_ctxt) {
+        if (!canonical(t.address)) return fail(Error::inval);
+    }
+    if (c.gdt_ents > kGuestGdtEntries || c.ldt_ents > kMaxLdtEntries) return fail(Error::inval);
+    if (c.ldt_ents != 0 && (c.ldt_base % kPageSize != 0 || !guest_address(c.ldt_base))) {
+        return fail(Error::inval);
+    }
+    if ((c.flags & VGCF_in_kernel) == 0 && c.ctrlreg[1] == 0) return fail(Error::inval);
+    return {};
+}
+
+Result<> drop_context(Vcpu& v) {
+    drop_gdt(v.pv);
+    release_ldt(v);
+    v.pv.ldt_entries = 0;
+    return drop_tables(v);
+}
+
+Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
+    const Domain& d = *v.domain;
+    TRY(check_context(c));
+
+    // What can fail, and what takes long, first; each page held is given back if a later one is refused. The
+    // vCPU changes only after all of that.
+    Holds holds;
+    TRY(holds.take_table(d, holds.kernel, table_of(c.ctrlreg[3])));
+    if (c.ctrlreg[1] != 0) TRY(holds.take_table(d, holds.user, table_of(c.ctrlreg[1])));
+    std::array<Mfn, kGuestGdtPages> frames;
+    const auto pages = static_cast<u32>((c.gdt_ents + kDescriptorsPerPage - 1) / kDescriptorsPerPage);
+    for (u32 i = 0; i < pages; i++) frames[i] = Mfn(c.gdt_frames[i]);
+    const GdtFrames gdt = TRY(hold_gdt_frames(d, std::span(frames).first(pages), static_cast<u32>(c.gdt_ents)));
+    // A context that replaces another (domctl) lets go of the old one's pages.
+    if (const Result<> dropped = drop_context(v); !dropped) {
+        release_gdt_frames(gdt);
+        return dropped;
+    }
+
+    PvVcpu& pv = v.pv;
+    pv.kernel_table = std::exchange(holds.kernel, kNoMfn);
+    pv.user_table = std::exchange(holds.user, kNoMfn);
+    show_m2p(pv.kernel_table);
+    if (pv.user_table != kNoMfn && table_rules(d, Preempt::no).m2p_strict) hide_m2p(pv.user_table);
+    pv.gdt_frames = gdt.frames;
+    pv.gdt_entries = gdt.entries;
+    pv.ldt_entries = static_cast<u32>(c.ldt_ents);
+    pv.ldt_base = c.ldt_ents != 0 ? c.ldt_base : 0;
+
+    set_registers(pv, c.user_regs);
+    set_vector_state(pv, c);
+    pv.in_kernel = (c.flags & VGCF_in_kernel) != 0;
+
+    clear_traps(pv);
+    for (const trap_info_t& t : c.trap_ctxt) {
+        // Rows of the table that the guest left out are all zero, and would take vector 0 away.
+        if (t.address != 0) static_cast<void>(set_trap(pv, t));
+    }
+    static_cast<void>(
+        set_callbacks(pv, c.event_callback_eip, c.failsafe_callback_eip, c.syscall_callback_eip));
+    pv.failsafe_masks_events = (c.flags & VGCF_failsafe_disables_events) != 0;
+    pv.syscall_masks_events = (c.flags & VGCF_syscall_disables_events) != 0;
+    set_kernel_stack(pv, c.kernel_ss, c.kernel_sp);
+
+    pv.fs_base = c.fs_base;
+    pv.gs_base_kernel = c.gs_base_kernel;
+    pv.gs_base_user = c.gs_base_user;
+
+    pv.cr0 = kCr0Fixed | (c.ctrlreg[0] & kCr0TaskSwitched);
+    pv.cr2 = 0;
+    pv.cr4 = (pv.cr4 & ~kCr4OfGuest) | (c.ctrlreg[4] & kCr4OfGuest);
+    pv.debug_regs = {};
+    // A debug register that the guest may not have stays clear; a context is not refused for it.
+    for (u32 i = 0; i < 8; i++) {
+        if (i != 4 && i != 5) static_cast<void>(set_debug_reg(pv, i, c.debugreg[i]));
+    }
+    return {};
+}
+
+}  // namespace domus::pv

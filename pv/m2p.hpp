@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The machine-to-physical table: for every frame, which page of its owner's it is. Guests read it; they may
+// lie about their own pages, so nothing in here is trusted.
+#pragma once
+
+#include <atomic>
+
+#include <port_inline/frame_table.hpp>  // u64* m2p_base()
+
+#include "base/types.hpp"
+
+namespace domus::pv {
+
+inline constexpr u64 kInvalidM2p = ~u64{0};  // public arch-x86/xen.h, INVALID_M2P_ENTRY
+
+// Precondition: frame_valid(m).
+inline void set_m2p(Mfn m, u64 gfn) {
+    std::atomic_ref(port::m2p_base()[m.v]).store(gfn, std::memory_order_relaxed);
+}
+inline u64 m2p(Mfn m) { return std::atomic_ref(port::m2p_base()[m.v]).load(std::memory_order_relaxed); }
+
+}  // namespace domus::pv
