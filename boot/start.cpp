@@ -90,6 +90,7 @@ void start_on_own_stack(void*) {
     log(Level::info, "{} CPUs", cpus);
     if (const Result<> r = core::init(options.sched); !r)
         refuse("the core does not start ({}). Give the machine more memory.", r.error());
+    start_platform();
     start_dom0();
     core_ready.store(true, std::memory_order_release);
     start_guests();

@@ -8,6 +8,10 @@
 #include "boot/cmdline.hpp"
 #include "drivers/uart.hpp"
 
+namespace domus {
+struct Domain;
+}
+
 namespace domus::boot {
 
 [[noreturn]] void refuse_text(const char* line);
@@ -37,6 +41,11 @@ Uart* console_uart();
 void start_memory();
 // Machine memory for looking at tables: maps the range into the direct map first.
 const void* view_memory(Maddr at, u64 size);
+
+// Connects devices and firmware to the hypercalls that serve dom0 (start_platform.cpp); the core is up.
+void start_platform();
+// What of the machine the hardware domain may use.
+void grant_devices(Domain& d);
 
 // Builds the control domain from the boot modules and makes it runnable (start_dom0.cpp).
 void start_dom0();

@@ -11,7 +11,7 @@ function(domus_image name)
   target_sources(${name} PRIVATE ${objects})
   target_link_libraries(${name} PRIVATE ${third_party})
   target_link_options(${name} PRIVATE -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-T,${link_script}
-    -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--orphan-handling=place)
+    -Wl,--gc-sections -Wl,--no-relax -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--orphan-handling=place)
   set_target_properties(${name} PROPERTIES LINK_DEPENDS ${link_script} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} SUFFIX .elf)
 endfunction()
 

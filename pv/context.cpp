@@ -120,7 +120,8 @@ Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
     std::array<Mfn, kGuestGdtPages> frames;
     const auto pages = static_cast<u32>((c.gdt_ents + kDescriptorsPerPage - 1) / kDescriptorsPerPage);
     for (u32 i = 0; i < pages; i++) frames[i] = Mfn(c.gdt_frames[i]);
-    const GdtFrames gdt = TRY(hold_gdt_frames(d, std::span(frames).first(pages), static_cast<u32>(c.gdt_ents)));
+    const GdtFrames gdt =
+        TRY(hold_gdt_frames(d, std::span(frames).first(pages), static_cast<u32>(c.gdt_ents)));
     // A context that replaces another (domctl) lets go of the old one's pages.
     if (const Result<> dropped = drop_context(v); !dropped) {
         release_gdt_frames(gdt);

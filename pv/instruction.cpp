@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pv/instruction.hpp"
 
+#include "abi/xen.hpp"
+#include "core/vcpu.hpp"
 #include "port/guest_memory.hpp"
+#include "port/memory.hpp"
 
 namespace domus::pv {
 
@@ -51,6 +54,17 @@ std::optional<u8> read_opcode(Code& code, Prefixes& p, bool long_mode) {
         }
         p.rex = 0;  // REX counts only right before the opcode
     }
+}
+
+bool in_long_mode(const Vcpu& v, const GuestRegs& regs) {
+    if (regs.cs == FLAT_RING3_CS64) return true;
+    constexpr u64 kLong = u64{1} << 53;  // the L bit of a code descriptor (AMD APM vol. 2, 4.8.1)
+    const u32 index = static_cast<u32>(regs.cs & 0xffff) / 8;
+    if ((regs.cs & 4) != 0 || index >= v.pv.gdt_entries) return false;
+    // The frame is a descriptor page for as long as the vCPU holds it: the guest changes it only through the
+    // hypervisor.
+    const u64* page = port::frame_ptr<u64>(v.pv.gdt_frames[index / 512]);
+    return (__atomic_load_n(&page[index % 512], __ATOMIC_RELAXED) & kLong) != 0;
 }
 
 u64& general_register(GuestRegs& r, unsigned n) {

@@ -8,6 +8,10 @@
 #include "arch_state/regs.hpp"
 #include "base/types.hpp"
 
+namespace domus {
+struct Vcpu;
+}
+
 namespace domus::pv {
 
 inline constexpr usize kMaxInstruction = 15;
@@ -37,6 +41,9 @@ struct Prefixes {
 // Reads prefixes and the first opcode byte. Nothing: the bytes end, or there is a prefix (FS, GS) that no
 // emulated instruction has.
 std::optional<u8> read_opcode(Code& code, Prefixes& prefixes, bool long_mode);
+
+// Does the guest's CS select a 64-bit code segment? In one of its own tables, or the ABI's flat segments.
+bool in_long_mode(const Vcpu& v, const GuestRegs& regs);
 
 // The general register with number n, 0 to 15.
 u64& general_register(GuestRegs& regs, unsigned n);

@@ -40,7 +40,7 @@ class Emulator {
     Emulator(Vcpu& v, GuestRegs& regs) : v_(v), r_(regs), code_(fetch_code(regs.rip)) {}
 
     EmulateResult run() {
-        const std::optional<u8> op = read_opcode(code_, p_, r_.cs == FLAT_RING3_CS64);
+        const std::optional<u8> op = read_opcode(code_, p_, in_long_mode(v_, r_));
         if (!op || p_.lock) return refused();
         return *op == 0x0f ? two_byte() : one_byte(*op);
     }
@@ -99,7 +99,7 @@ class Emulator {
         const u16 port = static_cast<u16>(r_.rdx);
         if (!port_allowed(v_, port, bytes)) return refused();
         u64& index = out ? r_.rsi : r_.rdi;
-        const u64 mask = p_.address32 || r_.cs != FLAT_RING3_CS64 ? 0xffffffffu : ~u64{0};
+        const u64 mask = p_.address32 || !in_long_mode(v_, r_) ? 0xffffffffu : ~u64{0};
         const u64 step = (r_.rflags & kFlagDf) != 0 ? ~u64{bytes} + 1 : bytes;
         while (!p_.repeat || (r_.rcx & mask) != 0) {
             u32 value = 0;

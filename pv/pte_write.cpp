@@ -58,11 +58,12 @@ constexpr Kind arithmetic(unsigned n) {
 
 class Decoder {
   public:
-    explicit Decoder(GuestRegs& regs) : r_(regs), code_(fetch_code(regs.rip)) {}
+    Decoder(const Vcpu& v, GuestRegs& regs)
+        : r_(regs), code_(fetch_code(regs.rip)), long_mode_(in_long_mode(v, regs)) {}
 
     // Kind none: not a form we know.
     Operation decode() {
-        if (r_.cs != FLAT_RING3_CS64) return {};
+        if (!long_mode_) return {};
         const std::optional<u8> op = read_opcode(code_, p_, true);
         if (!op) return {};
         bool ok = false;
@@ -167,6 +168,7 @@ class Decoder {
 
     GuestRegs& r_;
     Code code_;
+    bool long_mode_;
     Prefixes p_;
     Operation o_;
     unsigned extension_ = 0;
@@ -249,7 +251,7 @@ EmulateResult emulate_pte_write(Vcpu& v, GuestRegs& regs, Vaddr fault) {
     const TypeWord type{frame_of(table).type.load(std::memory_order_relaxed)};
     if (type.type() != PageType::l1 || frame_of(table).owner != v.domain->id) return {};
 
-    const Operation o = Decoder(regs).decode();
+    const Operation o = Decoder(v, regs).decode();
     const unsigned offset = static_cast<unsigned>(fault.v & 7);
     if (o.kind == Kind::none || offset + o.bytes > sizeof(Pte)) return {};
     const auto index = static_cast<unsigned>(page_offset(fault) / sizeof(Pte));

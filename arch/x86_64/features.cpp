@@ -41,7 +41,8 @@ void enable_cpu_features() {
     if (features.fsgsbase) cr4 |= kCr4Fsgsbase;
     if (features.xsave) cr4 |= kCr4Osxsave;
     write_cr4(cr4);
-    // The memory types that PV guests count on (pv/msr.hpp); for our own mappings its lower half means what it means after reset.
+    // The memory types that PV guests count on (pv/msr.hpp); for our own mappings its lower half means what
+    // it means after reset.
     wrmsr(kMsrPat, 0x0000050100070406);
     if (features.xsave) {
         const u64 v = features.xcr0;

@@ -2,6 +2,8 @@
 // Brings up the interrupt hardware.
 #include "arch/interrupts.hpp"
 
+#include <array>
+
 #include "arch/boot_array.hpp"
 #include "arch/cpu.hpp"
 #include "arch/features.hpp"
@@ -48,6 +50,13 @@ Result<> init_local_apic(const AcpiInfo& acpi, const InterruptOptions& options) 
     return {};
 }
 
+// Where each I/O APIC's registers are, for the hardware domain's reads; a machine has a handful.
+struct IoApicWindow {
+    Maddr at;
+    IoApic* apic = nullptr;
+};
+constinit std::array<IoApicWindow, 64> io_apic_windows{};
+
 Result<> init_io_apics(const AcpiInfo& acpi) {
     u32 count = 0;
     for_each_madt_entry(acpi.madt, [&](const MadtEntry& e) { count += e.kind == MadtEntry::Kind::io_apic; });
@@ -66,6 +75,7 @@ Result<> init_io_apics(const AcpiInfo& acpi) {
             log(Level::error, "I/O APIC {} at {:#x} does not answer: ignored", e.io_apic_id, e.at);
             return;
         }
+        if (working < io_apic_windows.size()) io_apic_windows[working] = {e.at, &a};
         log(Level::info, "I/O APIC {} at {:#x}: GSI {} to {}", e.io_apic_id, e.at, e.gsi,
             e.gsi.v + a.pins() - 1);
         working++;
@@ -153,6 +163,13 @@ Result<> connect_uart(Uart& uart) {
     table.unmask(irq);
     uart.enable_interrupt();
     return {};
+}
+
+Result<u32> read_io_apic(u64 base, u32 reg) {
+    for (const IoApicWindow& w : io_apic_windows)
+        if (w.apic != nullptr && w.at.v == base && reg <= 0xff)
+            return w.apic->read_register(static_cast<u8>(reg));
+    return fail(Error::inval);
 }
 
 }  // namespace domus::x86

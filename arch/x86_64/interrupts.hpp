@@ -26,6 +26,9 @@ LocalApic& local_apic();
 IrqTable& irq_table();
 PciConfig& pci_config();
 
+// A register of the I/O APIC whose window is at this machine address. EINVAL: there is none.
+Result<u32> read_io_apic(u64 base, u32 reg);
+
 // Takes input of a serial port by interrupt (its `irq` option) to console::receive().
 Result<> connect_uart(Uart& uart);
 

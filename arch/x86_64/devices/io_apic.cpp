@@ -47,6 +47,11 @@ void IoApic::set_mask(u32 pin, const Redirection& entry) {
     write(static_cast<u8>(kRedirection + 2 * pin), static_cast<u32>(entry.encode()));
 }
 
+u32 IoApic::read_register(u8 reg) {
+    LockGuard guard(lock_);
+    return read(reg);
+}
+
 u64 IoApic::get(u32 pin) {
     const u8 low = static_cast<u8>(kRedirection + 2 * pin);
     LockGuard guard(lock_);

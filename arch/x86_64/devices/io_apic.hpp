@@ -44,6 +44,9 @@ class IoApic {
     void set_mask(u32 pin, const Redirection& entry);
     u64 get(u32 pin);
 
+    // A register by its index, as the hardware domain may read it.
+    u32 read_register(u8 reg);
+
   private:
     u32 read(u8 reg) const;
     void write(u8 reg, u32 v) const;

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What hypercalls need of devices and firmware (hypercall/platform.hpp), and what of the machine is dom0's.
+#include <array>
+
+#include "arch/insn.hpp"
+#include "arch/interrupts.hpp"
+#include "base/log.hpp"
+#include "boot/start.hpp"
+#include "core/domain.hpp"
+#include "core/domain_list.hpp"
+#include "core/evtchn.hpp"
+#include "drivers/console.hpp"
+#include "drivers/console_input.hpp"
+#include "hypercall/platform.hpp"
+#include "mm/page_type.hpp"
+#include "port/machine.hpp"
+
+namespace domus::boot {
+
+namespace {
+
+using hypercall::Platform;
+
+// Family, model and stepping (AMD APM vol. 3, CPUID Fn0000_0001).
+hypercall::CpuVersion cpu_version(CpuId) {
+    const u32 eax = x86::cpuid(1).eax;
+    const x86::CpuidResult vendor = x86::cpuid(0);
+    hypercall::CpuVersion v{};
+    __builtin_memcpy(v.vendor, &vendor.ebx, 4);
+    __builtin_memcpy(v.vendor + 4, &vendor.edx, 4);
+    __builtin_memcpy(v.vendor + 8, &vendor.ecx, 4);
+    v.stepping = eax & 15;
+    v.family = (eax >> 8 & 15) == 15 ? (eax >> 8 & 15) + (eax >> 20 & 255) : eax >> 8 & 15;
+    v.model = (eax >> 4 & 15) | (v.family == 6 || v.family >= 15 ? eax >> 12 & 0xf0 : 0);
+    return v;
+}
+
+Result<> enter_sleep(u32 state, u16 a, u16 b, bool extended) {
+    if (state != 5 || extended) return fail(Error::opnotsupp);
+    log(Level::info, "dom0 powers the machine off");
+    return port::enter_sleep(a, b);
+}
+
+std::span<const Platform::MemoryRange> memory_ranges() {
+    const std::span<const MemoryRegion> regions = boot_info.memory.regions();
+    static constinit std::array<Platform::MemoryRange, MemoryMap::kCapacity> ranges{};
+    for (usize i = 0; i < regions.size(); i++)
+        ranges[i] = {regions[i].start, regions[i].end - regions[i].start, static_cast<u32>(regions[i].type)};
+    return std::span(ranges).first(regions.size());
+}
+
+// A PV domain maps device memory that its I/O memory set holds; whether it may write there is the same
+// question.
+bool io_memory_permitted(DomId id, Mfn m, bool) {
+    Domain* const d = core::find_domain(id);
+    return d != nullptr && d->iomem_caps.contains(m.v);
+}
+
+}  // namespace
+
+void start_platform() {
+    Platform& p = hypercall::platform();
+    p.console_write = console::write_raw;
+    p.console_read = console::read_input;
+    p.console_guest = console::write_guest;
+    p.log_read = console::read_ring;
+    p.log_start = console::ring_start;
+    p.log_clear = console::clear_ring;
+    p.ioapic_read = x86::read_io_apic;
+    p.enter_sleep = enter_sleep;
+    p.cpu_version = cpu_version;
+    p.machine_map = memory_ranges();
+    set_io_permitted(io_memory_permitted);
+    console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
+    if (Uart* uart = console_uart()) {
+        if (const Result<> r = x86::connect_uart(*uart); !r)
+            log(Level::warning, "the console's serial port has no interrupt ({}): no input", r.error());
+    }
+}
+
+void grant_devices(Domain& d) {
+    // All of the physical address space but what the hypervisor drives itself: local APICs and the window of
+    // message-signalled interrupts, I/O APICs.
+    constexpr u64 kLastFrame = (u64{1} << (52 - kPageShift)) - 1;
+    const auto must = [](const Result<>& r) {
+        if (!r) refuse("no memory for dom0's device permissions. Give the machine more memory.");
+    };
+    must(d.iomem_caps.add(0, kLastFrame));
+    must(d.iomem_caps.remove(0xfec00, 0xfec00));
+    must(d.iomem_caps.remove(0xfee00, 0xfeeff));
+    must(d.ioport_caps.add(0, 0xffff));
+    must(d.irq_caps.add(0, ~u32{0}));
+}
+
+}  // namespace domus::boot
