@@ -36,8 +36,8 @@ struct Dom0Memory {
 };
 
 // What dom0 gets of `available_pages`. Without an amount: all but a reserve of 1/16, at most 128 MiB, which
-// later serves dom0's requests for memory that devices can reach, and other domains' first needs. An amount that is
-// more than there is stays: building dom0 then refuses, rather than start a smaller one.
+// later serves dom0's requests for memory that devices can reach, and other domains' first needs. An amount
+// that is more than there is stays: building dom0 then refuses, rather than start a smaller one.
 Dom0Memory choose_dom0_memory(const Dom0MemoryOption& option, u64 available_pages);
 
 }  // namespace domus

@@ -19,8 +19,8 @@ struct ClockScale {
 Nanos now();
 ClockScale clock_scale();
 u64 tsc_khz();
-// The TSCs of all CPUs count alike, whatever the power state, so that a guest may compare readings of different
-// CPUs (XEN_PVCLOCK_TSC_STABLE_BIT).
+// The TSCs of all CPUs count alike, whatever the power state, so that a guest may compare readings of
+// different CPUs (XEN_PVCLOCK_TSC_STABLE_BIT).
 bool tsc_stable();
 
 // Arms this CPU's timer to raise Work::timer at the given time (at once if it has passed); kNever disarms.

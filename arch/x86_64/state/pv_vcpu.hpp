@@ -35,8 +35,8 @@ struct PvVcpu {
 
     // Address spaces: frames of type L4, each held by a type reference of this vCPU; kNoMfn if none.
     Mfn kernel_table = kNoMfn, user_table = kNoMfn;
-    // A table that this vCPU has replaced and whose taking apart was preempted: its references are still to be
-    // given up (pv/mmu_rules.hpp).
+    // A table that this vCPU has replaced and whose taking apart was preempted: its references are still to
+    // be given up (pv/mmu_rules.hpp).
     Mfn retiring_table = kNoMfn;
 
     // Segment state that is not in the frame. gs_base_user/kernel: the base in the mode the name says.
