@@ -97,6 +97,7 @@ TEST_F(MemoryOp, StopsAtTheLimitAndSaysHowFarItCame) {
     put(kList, gfns);
     EXPECT_EQ(reserve(XENMEM_populate_physmap, room + 5), static_cast<s64>(room));
     EXPECT_EQ(domain.pages.total, domain.pages.max);
+    put(0, domid_t{DOMID_SELF});
     EXPECT_EQ(run(__HYPERVISOR_memory_op, XENMEM_maximum_reservation, at(0)),
               static_cast<s64>(domain.pages.max));
 }

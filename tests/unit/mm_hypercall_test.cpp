@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The page-table hypercalls through the dispatch edge: arguments, counts, continuations.
-#include "mm/heap.hpp"
+#include "core/pages.hpp"
 #include "mm/page_type.hpp"
 #include "port/memory.hpp"
 #include "pv/mmu.hpp"
@@ -12,13 +12,8 @@ namespace {
 class MmuHypercalls : public HypercallTest {
   protected:
     MmuHypercalls() {
-        heap_reset();
-        ram_add(Mfn(0), 1024);
-        heap_add(Mfn(256), 256);
-        domain.id = DomId(1);
         for (Mfn* m : {&l4, &l3, &l2, &l1, &page}) {
-            *m = *alloc_frames(0, {.scrub = true});
-            assign_frame(*m, domain.id);
+            *m = *core::allocate_pages(domain, 0, {.scrub = true});
         }
         constexpr u64 kRw = Pte::kPresent | Pte::kWritable;
         port::frame_ptr<Pte>(l4)[0] = Pte(l3, kRw);
@@ -26,7 +21,10 @@ class MmuHypercalls : public HypercallTest {
         port::frame_ptr<Pte>(l2)[0] = Pte(l1, kRw);
         EXPECT_TRUE(pv::set_kernel_table(vcpu, l4, false));
     }
-    ~MmuHypercalls() override { heap_reset(); }
+    void TearDown() override {
+        EXPECT_TRUE(pv::drop_tables(vcpu));
+        HypercallTest::TearDown();
+    }
 
     Mfn l4, l3, l2, l1, page;
 };
@@ -42,6 +40,7 @@ TEST_F(MmuHypercalls, UpdateIsContinuedAndCountsAll) {
     EXPECT_EQ(get<u32>(0), 200u);
     EXPECT_EQ(port::frame_ptr<Pte>(l1)[199].mfn(), page);
     EXPECT_EQ(frame_of(page).refs.load() & kRefCount, 201u);
+    machine.preempt = false;
     // The first that is refused ends the list.
     list[150].val = (l1.v << 12) | 3;
     put(0x1000, list);
