@@ -63,6 +63,12 @@ bool frame_released(Mfn m, DomId owner) {
     return true;
 }
 
+// Device memory that a domain may map: its own permission says so.
+bool may_map_device(DomId domain, Mfn m, bool) {
+    Domain* d = find_domain(domain);
+    return d != nullptr && d->iomem_caps.contains(m.v);
+}
+
 void take_over(Domain& d, Mfn first, u64 count) {
     for (u64 i = 0; i < count; i++) {
         assign_frame(first + i, d.id);
@@ -73,7 +79,10 @@ void take_over(Domain& d, Mfn first, u64 count) {
 
 }  // namespace
 
-void init_pages() { set_frame_release(frame_released); }
+void init_pages() {
+    set_frame_release(frame_released);
+    set_io_permitted(may_map_device);
+}
 
 Result<Mfn> allocate_pages(Domain& d, unsigned order, AllocLimits limits) {
     const u64 count = u64{1} << order;

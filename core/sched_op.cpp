@@ -10,7 +10,7 @@ namespace domus::core {
 
 namespace {
 
-bool must_wake(const Vcpu& v) { return upcall_wanted(v) || v.nmi_pending.load(); }
+bool must_wake(const Vcpu& v) { return upcall_wanted(v) || nmi_deliverable(v); }
 
 }  // namespace
 

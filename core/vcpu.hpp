@@ -90,6 +90,10 @@ void unpause_vcpu(Vcpu& v);
 
 // Must the vCPU take an event upcall before it goes on in the guest?
 bool upcall_wanted(const Vcpu& v);
+// … an NMI, which it has a callback for and is not in?
+inline bool nmi_deliverable(const Vcpu& v) {
+    return v.nmi_pending.load() && v.pv.nmi_callback != 0 && !v.pv.in_nmi;
+}
 
 }  // namespace core
 }  // namespace domus

@@ -44,7 +44,11 @@ Result<bool> vcpu_is_up(Domain& d, VcpuId id) { return TRY(named_vcpu(d, id))->o
 
 Result<> vcpu_send_nmi(Domain& d, VcpuId id) {
     Vcpu& v = *TRY(named_vcpu(d, id));
-    if (!v.nmi_pending.exchange(true)) kick_vcpu(v);
+    if (v.nmi_pending.exchange(true)) return {};
+    unblock(v);
+    // The exit path looks for NMIs only when it has work.
+    if (v.sched.running.load())
+        port::raise_work(CpuId(__atomic_load_n(&v.sched.cpu.v, __ATOMIC_RELAXED)), port::Work::schedule);
     return {};
 }
 

@@ -26,5 +26,8 @@ void guest_failsafe(Vcpu& v, GuestRegs& regs);
 // The guest has an unmasked pending event: enter its event callback (pv/).
 void deliver_events(Vcpu& v, GuestRegs& regs);
 
+// The guest has an NMI pending: enter its NMI callback, if it has one and is not in it (pv/).
+void deliver_nmi(Vcpu& v, GuestRegs& regs);
+
 }  // namespace upcall
 }  // namespace domus

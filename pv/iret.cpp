@@ -55,6 +55,7 @@ Result<> iret(Vcpu& v, GuestRegs& regs) {
         port::enter_user_mode(v);
     }
     regs = target.regs;
+    v.pv.in_nmi = false;
     if ((v.domain->vm_assist & (u64{1} << VMASST_TYPE_architectural_iopl)) != 0) v.pv.iopl = target.iopl;
     // The exit path looks for pending events after this store.
     std::atomic_ref(v.info->evtchn_upcall_mask)

@@ -8,6 +8,7 @@
 #include "arch/paging.hpp"
 #include "core/domain.hpp"
 #include "core/vcpu.hpp"
+#include "core/vcpu_time.hpp"
 #include "port/address_space.hpp"
 #include "port/context.hpp"
 #include "port/guest_entry.hpp"
@@ -209,6 +210,8 @@ void enter_kernel_mode(Vcpu& v) {
     v.pv.in_kernel = true;
     swapgs();
     load_root(v.pv.kernel_table, Tick::no);
+    if (v.areas_stale) [[unlikely]]
+        core::refresh_guest_areas(v, port::now());
 }
 
 }  // namespace port

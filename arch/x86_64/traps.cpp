@@ -121,6 +121,7 @@ extern "C" void exit_work(GuestRegs* regs) {
             continue;
         }
         if (info->work.load(std::memory_order_relaxed) != 0) continue;
+        if (v->nmi_pending.load(std::memory_order_relaxed)) upcall::deliver_nmi(*v, *regs);
         u16 pending_and_mask;
         __builtin_memcpy(&pending_and_mask, v->info, sizeof pending_and_mask);
         if (pending_and_mask == 1) {

@@ -113,10 +113,18 @@ TEST_F(VcpuTest, BlockReturnsWhenAnEventIsPending) {
     EXPECT_FALSE(v.blocked.load());
     // An NMI is a reason as well.
     take_upcall(v);
-    v.nmi_pending = true;
+    v.pv.nmi_callback = 0x1000;
+    ASSERT_TRUE(core::vcpu_send_nmi(d, VcpuId(0)));
     block(v);
     EXPECT_TRUE(running(v));
+    v.pv.in_nmi = true;
+    block(v);
+    EXPECT_FALSE(running(v)) << "not while it is in one";
+    v.pv.in_nmi = false;
     v.nmi_pending = false;
+    ASSERT_TRUE(core::vcpu_send_nmi(d, VcpuId(0)));
+    run_all();
+    EXPECT_TRUE(running(v));
 }
 
 TEST_F(VcpuTest, AnEventForARunningVcpuInterruptsItsCpu) {

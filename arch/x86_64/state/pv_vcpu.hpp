@@ -67,6 +67,8 @@ struct PvVcpu {
     u64 xcr0 = 1;
 
     u64 msr_spec_ctrl = 0;
+
+    bool in_nmi = false;  // the guest has taken an NMI and not returned from it: no other before the iret
 };
 
 }  // namespace domus
