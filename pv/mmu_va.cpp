@@ -12,11 +12,12 @@ namespace {
 
 // The level 1 table for `va` under a root that the vCPU holds. Another CPU may take the tables below apart
 // and the guest reuse them while we look: what is read may be nonsense, but it is read from RAM.
-Result<Mfn> find_l1(Mfn root, Vaddr va) {
+inline Result<Mfn> find_l1(Mfn root, Vaddr va) {
     Mfn m = root;
-    for (unsigned level = 4; level > 1; level--) {
-        const Pte e = load_entry(port::frame_ptr<Pte>(m)[table_index(va, level)]);
-        if (!e.present() || e.large()) return fail(Error::fault);
+    for (unsigned shift = kPageShift + 27; shift > kPageShift; shift -= 9) {
+        const Pte e = load_entry(port::frame_ptr<Pte>(m)[(va.v >> shift) & (kPtesPerTable - 1)]);
+        if ((e.v & (Pte::kPresent | Pte::kLarge)) != Pte::kPresent) [[unlikely]]
+            return fail(Error::fault);
         m = e.mfn();
         if (!frame_valid(m)) [[unlikely]]
             return fail(Error::fault);
@@ -27,7 +28,7 @@ Result<Mfn> find_l1(Mfn root, Vaddr va) {
 Mfn current_root(const Vcpu& v) { return v.pv.in_kernel ? v.pv.kernel_table : v.pv.user_table; }
 
 // The table at `m` locked, if it is a level 1 table of the domain's.
-Result<LockedTable> lock_l1(const Domain& d, Mfn m) {
+inline Result<LockedTable> lock_l1(const Domain& d, Mfn m) {
     if (!frame_valid(m)) return fail(Error::inval);
     Frame& f = frame_of(m);
     LockedTable table = TRY(LockedTable::lock(f));
