@@ -101,22 +101,20 @@ namespace {
 struct Call {
     Vcpu& vcpu;
     DomId pages;
-    Domain* tables;  // the domain that `pages` names, null if it is none
-    Preempt preempt = Preempt::yes;
+    Result<TableRules> rules;  // for tables of the domain that `pages` names
 };
 
 Mfn frame_arg(const mmuext_op_t& op) { return Mfn(op.arg1.mfn); }
 
 Result<> pin(Call& c, const mmuext_op_t& op) {
-    if (c.tables == nullptr) return fail(Error::inval);
+    const TableRules rules = TRY(c.rules);
     const PageRef page = TRY(get_page(frame_arg(op), c.pages));
-    const auto type = table_type(op.cmd - MMUEXT_PIN_L1_TABLE + 1);
-    return pin_page(page.frame(), type, table_rules(*c.tables, c.preempt));
+    return pin_page(page.frame(), table_type(op.cmd - MMUEXT_PIN_L1_TABLE + 1), rules);
 }
 
 Result<> unpin(Call& c, const mmuext_op_t& op) {
     const PageRef page = TRY(get_page(frame_arg(op), c.pages));
-    return unpin_page(page.frame(), c.preempt);
+    return unpin_page(page.frame(), Preempt::yes);
 }
 
 // CR3 as the guest's kernel sees it. Writing the value it has flushes, as on hardware.
@@ -239,8 +237,7 @@ constexpr auto kCommands = [] {
 MmuProgress mmuext_op(Vcpu& v, GuestIn<mmuext_op_t> requests, u32 count, u32 foreign) {
     const Result<DomId> pages = pages_of(v, foreign);
     if (!pages) return {0, fail(pages.error())};
-    const Result<Domain*> tables = tables_of(v, foreign);
-    Call call{.vcpu = v, .pages = *pages, .tables = tables ? *tables : nullptr};
+    Call call{.vcpu = v, .pages = *pages, .rules = tables_of(v, foreign)};
     for (u32 done = 0; done < count; done++) {
         if (done != 0 && port::preempt_wanted()) return {done, fail(Error::restart)};
         if (auto r = finish_retiring(v); !r) return {done, r};

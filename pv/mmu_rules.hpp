@@ -20,8 +20,8 @@ inline TableRules table_rules(const Domain& d, Preempt preempt) {
 // The owner of the pages that `id` names for v: itself, device memory, the hypervisor, or another domain that
 // the control domain may reach. ESRCH, EPERM.
 Result<DomId> pages_of(const Vcpu& v, u32 id);
-// The domain whose page tables `id` names. ESRCH, EPERM.
-Result<Domain*> tables_of(Vcpu& v, u32 id);
+// The rules for page tables of the domain that `id` names. ESRCH, EPERM; EINVAL: it is dying.
+Result<TableRules> tables_of(const Vcpu& v, u32 id);
 
 // Gives up what v.pv.retiring_table holds; at the start of every operation that may set it, with no table
 // locked. RESTART.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // mmu_update: a list of entries to write and of machine-to-physical translations to set.
 #include "base/log.hpp"
+#include "core/domain_list.hpp"
 #include "port/cpu.hpp"
 #include "pv/mmu_rules.hpp"
 
@@ -13,14 +14,22 @@ Result<DomId> pages_of(const Vcpu& v, u32 id) {
     if (id == DOMID_IO) return kOwnerIo;  // each frame is checked
     if (!d.privileged) return fail(Error::perm);
     if (id == DOMID_XEN) return kOwnerXen;
-    if (id >= DOMID_FIRST_RESERVED) return fail(Error::srch);
+    if (id >= DOMID_FIRST_RESERVED || core::find_domain(DomId(static_cast<u16>(id))) == nullptr)
+        return fail(Error::srch);
     return DomId(static_cast<u16>(id));
 }
 
-Result<Domain*> tables_of(Vcpu& v, u32 id) {
-    Domain& d = *v.domain;
-    if (id == DOMID_SELF || id == d.id.v) return &d;
-    return fail(d.privileged ? Error::srch : Error::perm);
+Result<TableRules> tables_of(const Vcpu& v, u32 id) {
+    const Domain& d = *v.domain;
+    if (id == DOMID_SELF || id == d.id.v) [[likely]]
+        return table_rules(d, Preempt::yes);
+    if (!d.privileged) return fail(Error::perm);
+    if (id >= DOMID_FIRST_RESERVED) return fail(Error::srch);
+    const Domain* other = core::find_domain(DomId(static_cast<u16>(id)));
+    if (other == nullptr) return fail(Error::srch);
+    // A dying domain's pages are being taken apart: it makes no new tables.
+    if (other->dying.load(std::memory_order_relaxed) != Dying::no) return fail(Error::inval);
+    return table_rules(*other, Preempt::yes);
 }
 
 namespace {
@@ -28,8 +37,7 @@ namespace {
 // One call: whose tables and pages, and the table that the last entry went to, kept locked for the next.
 class Updates {
   public:
-    Updates(Vcpu& v, const Domain& tables, DomId pages)
-        : vcpu_(v), rules_(table_rules(tables, Preempt::yes)), pages_(pages) {}
+    Updates(Vcpu& v, const TableRules& rules, DomId pages) : vcpu_(v), rules_(rules), pages_(pages) {}
 
     Result<> apply(const mmu_update_t& request) {
         const u64 command = request.ptr & 3;
@@ -109,13 +117,13 @@ MmuProgress mmu_update(Vcpu& v, GuestIn<mmu_update_t> requests, u32 count, u32 f
     const Result<DomId> pages = pages_of(v, foreign & 0xffff);
     if (!pages) return {0, fail(pages.error())};
     const u32 table_id = foreign >> 16;
-    const Result<Domain*> tables = table_id == 0 ? v.domain : tables_of(v, table_id - 1);
-    if (!tables) return {0, fail(tables.error())};
+    const Result<TableRules> rules = tables_of(v, table_id == 0 ? DOMID_SELF : table_id - 1);
+    if (!rules) return {0, fail(rules.error())};
     if (auto r = finish_retiring(v); !r) return {0, r};
 
     constexpr u32 kBatch = 16;
     mmu_update_t batch[kBatch];
-    Updates updates(v, **tables, *pages);
+    Updates updates(v, *rules, *pages);
     u32 done = 0, since_pause = 0;
     while (done < count) {
         // Not after each batch: the interrupt window costs more than some entries.

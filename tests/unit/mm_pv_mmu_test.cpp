@@ -133,21 +133,6 @@ TEST_F(PvMmu, TablesOfOthersAreOutOfReach) {
     EXPECT_FALSE(ext1(op(MMUEXT_CLEAR_PAGE, foreign.v)));
 }
 
-TEST_F(PvMmu, ControlDomainMapsForeignPages) {
-    const Mfn foreign = new_frame(kOther);
-    EXPECT_FALSE(update({{at(l1, 0), Pte(foreign, kRw).v}}).status);
-    domain.privileged = true;
-    EXPECT_FALSE(update({{at(l1, 0), Pte(foreign, kRw).v}}).status);  // must be named
-    EXPECT_TRUE(update({{at(l1, 0), Pte(foreign, kRw).v}}, kOther.v).status);
-    EXPECT_FALSE(update({{at(l1, 1), Pte(pages[0], kRw).v}}, kOther.v).status);
-    EXPECT_EQ(refs_of(foreign), 2u);
-    EXPECT_EQ(type_of(foreign).count(), 1u);
-    EXPECT_TRUE(update({{at(l1, 0), 0}}).status);
-    EXPECT_EQ(refs_of(foreign), 1u);
-    EXPECT_TRUE(pv::update_va_mapping(vcpu, Vaddr(0x2000), Pte(foreign, kRo), 0, kOther.v));
-    EXPECT_EQ(refs_of(foreign), 2u);
-}
-
 TEST_F(PvMmu, WritesPagesThatAreNoTables) {
     EXPECT_TRUE(update({{at(pages[3], 5), 0xabcd}}).status);
     EXPECT_EQ(table(pages[3])[5].v, 0xabcdu);
