@@ -55,10 +55,12 @@ TEST(PvDescriptors, WhatPasses) {
     EXPECT_EQ(pv::check_descriptor(0x00cff3000000ffff), 0x00cff3000000ffffu);
     // Not present: anything.
     EXPECT_EQ(pv::check_descriptor(0x00000c0000000000), 0x00000c0000000000u);
+    // Present, system type 0.
+    EXPECT_EQ(pv::check_descriptor(0x0000800000000000), 0x0000800000000000u);
 }
 
 TEST(PvDescriptors, NoSystemDescriptor) {
-    for (u64 type = 0; type < 16; type++) {
+    for (u64 type = 1; type < 16; type++) {
         for (u64 dpl = 0; dpl < 4; dpl++) {
             EXPECT_EQ(pv::check_descriptor(u64{1} << 47 | dpl << 45 | type << 40), std::nullopt) << type;
         }
