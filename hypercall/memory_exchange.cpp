@@ -106,8 +106,10 @@ void give_up_in(const Plan& p, u64 chunk) {
 // Widens the domain's limit while it holds both the old pages and the new ones.
 class Slack {
   public:
-    Slack(Domain& d, u64 pages) : d_(d), pages_(pages) {
+    Slack(Domain& d, u64 pages) : d_(d) {
         LockGuard guard(d_.pages.lock);
+        // A domain without a limit (all ones) needs no slack, and must not wrap around to a tiny one.
+        pages_ = std::min(pages, ~u64{0} - d_.pages.max);
         d_.pages.max += pages_;
     }
     Slack(const Slack&) = delete;
@@ -119,7 +121,7 @@ class Slack {
 
   private:
     Domain& d_;
-    u64 pages_;
+    u64 pages_ = 0;
 };
 
 Result<> exchange_chunk(const Plan& p, u64 chunk) {

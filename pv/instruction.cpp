@@ -22,9 +22,9 @@ Code fetch_code(u64 rip) {
 }
 
 std::optional<u64> Code::immediate(unsigned count) {
-    if (at + count > size) return std::nullopt;
+    if (count == 0 || at + count > size) return std::nullopt;
     u64 value = 0;
-    for (unsigned i = 0; i < count; i++) value |= u64{bytes[at + i]} << (8 * i);
+    for (unsigned i = count; i-- > 0;) value = value << 8 | bytes[at + i];
     at += count;
     const unsigned shift = 64 - 8 * count;
     return static_cast<u64>(static_cast<s64>(value << shift) >> shift);
@@ -50,7 +50,7 @@ std::optional<u8> read_opcode(Code& code, Prefixes& p, bool long_mode) {
             case 0x3e: break;  // ignored in 64-bit mode
             case 0x64:
             case 0x65: return std::nullopt;
-            default: return *b;
+            default: return b;
         }
         p.rex = 0;  // REX counts only right before the opcode
     }

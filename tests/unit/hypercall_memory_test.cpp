@@ -197,6 +197,14 @@ TEST_F(MemoryOp, ExchangeSmallForLarge) {
     for (u64 i = 0; i < 8; i++) EXPECT_EQ(pv::m2p(Mfn(out[i])), i);
 }
 
+TEST_F(MemoryOp, ExchangeWithoutALimit) {
+    domain.pages.max = ~u64{0};
+    const auto in = populate(0, 8);
+    EXPECT_EQ(exchange(in, 0, {300}, 3), 0);
+    EXPECT_EQ(exchanged(), 8u);
+    EXPECT_EQ(domain.pages.max, ~u64{0});
+}
+
 TEST_F(MemoryOp, ExchangeAtTheLimit) {
     const auto in = populate(0, 4);
     domain.pages.max = domain.pages.total;
