@@ -63,7 +63,8 @@ void start_devices() {
         refuse("no memory for the CPUs' data ({}). Give the machine more memory.", r.error());
     if (const Result<> r = x86::init_interrupts(acpi, {.x2apic = options.x2apic}); !r)
         refuse(
-            "the machine's interrupt controllers cannot be used ({}). Switch the APIC on in the firmware "
+            "the ACPI table of interrupt controllers (MADT) is missing or broken ({}). Switch the APIC on in "
+            "the firmware setup, or update the firmware."
             "setup.",
             r.error());
     if (const Result<> r = x86::init_time(acpi); !r)
