@@ -64,8 +64,7 @@ void start_devices() {
     if (const Result<> r = x86::init_interrupts(acpi, {.x2apic = options.x2apic}); !r)
         refuse(
             "the ACPI table of interrupt controllers (MADT) is missing or broken ({}). Switch the APIC on in "
-            "the firmware setup, or update the firmware."
-            "setup.",
+            "the firmware setup, or update the firmware.",
             r.error());
     if (const Result<> r = x86::init_time(acpi); !r)
         refuse("there is no clock to measure the CPU's against ({}). Switch on the HPET or the ACPI timer.",
