@@ -12,6 +12,7 @@
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
 #include "hypercall/platform.hpp"
+#include "hypercall/version.hpp"
 #include "mm/page_type.hpp"
 #include "port/machine.hpp"
 
@@ -70,6 +71,7 @@ void start_platform() {
     p.enter_sleep = enter_sleep;
     p.cpu_version = cpu_version;
     p.machine_map = memory_ranges();
+    hypercall::set_command_line(hypervisor_arguments(boot_info));
     set_io_permitted(io_memory_permitted);
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {

@@ -3,6 +3,7 @@
 // address limit. Kernels make memory for devices contiguous with it.
 #include <algorithm>
 
+#include "base/log.hpp"
 #include "core/pages.hpp"
 #include "hypercall/memory_op.hpp"
 #include "hypercall/target.hpp"
@@ -187,6 +188,11 @@ MemoryCall memory_exchange(Caller& caller, GuestAddr arg) {
         }
         const Result<> done = exchange_chunk(plan, chunk);
         if (!done) {
+            // Kernels try one address limit after the other: no memory below one is nothing to tell of.
+            if (done.error() != Error::nomem) {
+                guest_log(Level::debug, "d{}: memory exchange stops at extent {} of {} ({})", d->id,
+                          u64{x.nr_exchanged}, u64{x.in.nr_extents}, done.error());
+            }
             TRY(where.write(x));
             return done;
         }

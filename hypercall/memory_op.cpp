@@ -112,7 +112,9 @@ Result<s64> current_reservation(Caller& caller, const OneDomain& arg) {
 
 Result<s64> maximum_reservation(Caller& caller, const OneDomain& arg) {
     Domain* d = TRY(target_domain(caller, arg.domid));
-    return static_cast<s64>(__atomic_load_n(&d->pages.max, __ATOMIC_RELAXED));
+    // "No limit" is the largest 32-bit number, as guests have always seen it.
+    constexpr u64 kNoLimit = ~u32{0};
+    return static_cast<s64>(std::min(__atomic_load_n(&d->pages.max, __ATOMIC_RELAXED), kNoLimit));
 }
 
 // What the guest says of its own size, less one.

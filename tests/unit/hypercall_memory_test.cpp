@@ -205,6 +205,19 @@ TEST_F(MemoryOp, ExchangeWithoutALimit) {
     EXPECT_EQ(domain.pages.max, ~u64{0});
 }
 
+TEST_F(MemoryOp, NoLimitIsTheLargest32BitNumber) {
+    domain.pages.max = ~u64{0};
+    put(0, domid_t{DOMID_SELF});
+    EXPECT_EQ(run(__HYPERVISOR_memory_op, XENMEM_maximum_reservation, at(0)), 0xffffffff);
+}
+
+TEST_F(MemoryOp, ExchangeBelowAnAddressLimit) {
+    const auto in = populate(0, 4);
+    EXPECT_EQ(exchange(in, 0, {100}, 2, 12), -ENOMEM);
+    EXPECT_EQ(exchange(in, 0, {100}, 2, 22), 0);
+    EXPECT_LT(get<xen_pfn_t>(kOutList), (u64{1} << 22) / kPageSize);
+}
+
 TEST_F(MemoryOp, ExchangeAtTheLimit) {
     const auto in = populate(0, 4);
     domain.pages.max = domain.pages.total;
