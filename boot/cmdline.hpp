@@ -26,8 +26,6 @@ struct BootOptions {
     LevelThresholds log_levels{2, 2};    // errors and warnings
     LevelThresholds guest_levels{0, 2};  // errors and warnings, at a limited rate
     StampKind console_timestamps = StampKind::none;
-    bool sync_console = false;
-    bool console_to_ring = false;
     u64 conring_size = 0;  // bytes; 0: chosen by the number of CPUs
     std::string_view conswitch = "a";
 
@@ -42,11 +40,9 @@ struct BootOptions {
     u64 sched_ratelimit_us = 1000;
 
     bool noreboot = false;
-    std::string_view reboot;       // "" : by what the machine offers
-    std::string_view clocksource;  // "" : the best there is
-    bool smep = true, smap = true, xsave = true, pku = true, fsgsbase = true;
+    std::string_view reboot;  // "" : by what the machine offers
+    bool smep = true, smap = true, xsave = true;
     bool x2apic = false;
-    bool watchdog = false;
 };
 
 enum class OptionKind : u8 {

@@ -24,6 +24,8 @@ constexpr u64 kReadWrite = kReadOnly | Pte::kWritable | Pte::kDirty;
 
 constinit Extents extents;  // of the boot region, the initrd, the list of frames and its tables
 
+u8* page(Gfn pfn) { return port::frame_ptr<u8>(extents.mfn(pfn)); }
+
 class Builder {
   public:
     Builder(const Dom0Request& request, Dom0Frames& frames)
@@ -32,19 +34,24 @@ class Builder {
     Attempt<Dom0Start> build() {
         extents = {};
         if (auto r = take_frames(); !r) return std::unexpected(r.error());
-        if (auto r = fill_frame_list(); !r) return std::unexpected(r.error());
+        for (u64 pfn = 0; pfn < l_.first_free_pfn(); pfn++) set_frame(Gfn(pfn), extents.mfn(Gfn(pfn)));
         load_kernel();
-        if (!l_.initrd_by_frame || !in_place_) copy_initrd();
-        fill_start_info();
+        if (!in_place_) copy_initrd();
+        frames_.image_loaded();
+        if (auto r = take_rest(); !r) return std::unexpected(r.error());
+        write_start_info(q_, page(l_.pfn_of(l_.start_info.start)));
         map();
-        return Dom0Start{extents.mfn(l_.pfn_of(l_.tables.start)), l_.entry, l_.stack.end,
-                         l_.start_info.start};
+        return Dom0Start{.table = extents.mfn(l_.pfn_of(l_.tables.start)),
+                         .entry = l_.entry,
+                         .stack = l_.stack.end,
+                         .start_info = l_.start_info.start,
+                         .initrd_taken = in_place_};
     }
 
   private:
     Attempt<> take_range(PfnRange range, bool clear);
     Attempt<> take_frames();
-    Attempt<> fill_frame_list();
+    Attempt<> take_rest();
     void set_frame(Gfn pfn, Mfn m);
     void set_run(Gfn pfn, Mfn first, u64 count) {
         for (u64 i = 0; i < count; i++) set_frame(pfn + i, first + i);
@@ -52,7 +59,6 @@ class Builder {
     void copy_to(u64 pfn_address, std::span<const std::byte> bytes);
     void load_kernel();
     void copy_initrd();
-    void fill_start_info();
     void map();
     void map_page(u64 va, Pte leaf, Gfn& next_table);
 
@@ -63,8 +69,6 @@ class Builder {
     u64* list_page_ = nullptr;  // the page of the list of frames that holds list_page_at_
     u64 list_page_at_ = ~u64{0};
 };
-
-u8* page(Gfn pfn) { return port::frame_ptr<u8>(extents.mfn(pfn)); }
 
 // In blocks as large as they come, largest first: the result need not be contiguous.
 Attempt<> Builder::take_range(PfnRange range, bool clear) {
@@ -115,12 +119,10 @@ void Builder::set_frame(Gfn pfn, Mfn m) {
     port::m2p_base()[m.v] = pfn.v;
 }
 
-Attempt<> Builder::fill_frame_list() {
-    const u64 first_free = l_.first_free_pfn();
-    for (u64 pfn = 0; pfn < first_free; pfn++) set_frame(Gfn(pfn), extents.mfn(Gfn(pfn)));
-    // The rest of dom0's memory goes straight into the list.
+// The rest of dom0's memory goes straight into the list.
+Attempt<> Builder::take_rest() {
     unsigned order = frames_.max_order();
-    for (u64 pfn = first_free; pfn < l_.pages;) {
+    for (u64 pfn = l_.first_free_pfn(); pfn < l_.pages;) {
         while (u64{1} << order > l_.pages - pfn) order--;
         const Result<Mfn> block = frames_.allocate(order);
         if (!block) {
@@ -157,8 +159,6 @@ void Builder::copy_initrd() {
     const auto* from = static_cast<const std::byte*>(port::direct_map(q_.initrd));
     copy_to(l_.initrd_frames.start.v << kPageShift, {from, q_.initrd_bytes});
 }
-
-void Builder::fill_start_info() { write_start_info(q_, page(l_.pfn_of(l_.start_info.start))); }
 
 // Sets the entry for `va`, with the tables that are missing on the way, whose frames are taken from
 // `next_table` on.

@@ -25,6 +25,8 @@ class Dom0Frames {
     // Makes frames that hold a boot module dom0's. Any error: they cannot be.
     virtual Result<> adopt(Mfn first, u64 count) = 0;
     virtual unsigned max_order() const = 0;
+    // The kernel's file has been read for the last time: its memory may serve the allocations that follow.
+    virtual void image_loaded() {}
 
   protected:
     ~Dom0Frames() = default;
@@ -67,6 +69,7 @@ class Extents {
 struct Dom0Start {
     Mfn table = kNoMfn;                        // level 4
     u64 entry = 0, stack = 0, start_info = 0;  // virtual addresses; stack: its end
+    bool initrd_taken = false;                 // its frames are dom0's now
 };
 
 // Builds it. On a refusal, frames that were taken stay dom0's: the machine does not start then. One at a

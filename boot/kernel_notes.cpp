@@ -106,9 +106,14 @@ void Reader::note(u32 type, Bytes value) {
         case XEN_ELFNOTE_BSD_SYMTAB: notes.bsd_symtab = as_text(value) == "yes"; break;
         default: ignored = true; break;
     }
-    if (!ignored)
-        log(Level::debug, "dom0: kernel note {}: {:#x} {}", type, number.value_or(0),
-            number ? Text() : as_text(value));
+    if (ignored) return;
+    const Text text = as_text(value);
+    // A short text is a number as well; only texts have their terminator where they end.
+    const bool is_text = text.size() + 1 == value.size() && text.size() > 1;
+    if (is_text)
+        log(Level::debug, "dom0: kernel note {}: {}", type, text);
+    else
+        log(Level::debug, "dom0: kernel note {}: {:#x}", type, number.value_or(0));
 }
 
 void Reader::notes_in(Bytes bytes) {

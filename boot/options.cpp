@@ -130,11 +130,6 @@ constexpr Option kOptions[] = {
     {"console_timestamps", value, "none|date|datems|boot|raw|<boolean>", "none",
      "A time in front of each message: the date, with milliseconds, seconds since boot, or the TSC.",
      set_timestamps},
-    {"sync_console", boolean, kBoolean, "off",
-     "Every message is sent to the end before the hypervisor goes on. Slow; for hunting crashes.",
-     set_flag<&B::sync_console>},
-    {"console_to_ring", boolean, kBoolean, "off",
-     "Guests' console output goes to the ring that the toolstack reads, too.", set_flag<&B::console_to_ring>},
     {"conring_size", value, "<size>", "by the number of CPUs",
      "The size of the ring of messages that the toolstack can read, rounded up to a power of two.",
      set_conring},
@@ -176,9 +171,6 @@ constexpr Option kOptions[] = {
      "or port "
      "0xcf9. The first letter suffices. no is the same as noreboot.",
      set_reboot},
-    {"clocksource", value, "tsc|hpet|acpi|pit", "the best there is",
-     "The clock that the TSC is measured against.",
-     [](B& o, Text v) { return set_choice(o.clocksource, v, "tsc|hpet|acpi|pit"); }},
 
     {"smep", boolean, kBoolean, "on", "Supervisor-mode execution prevention, where the CPU has it.",
      set_flag<&B::smep>},
@@ -192,15 +184,9 @@ constexpr Option kOptions[] = {
      }},
     {"xsave", boolean, kBoolean, "on", "The extended state (AVX and later), where the CPU has it.",
      set_flag<&B::xsave>},
-    {"pku", boolean, kBoolean, "on", "Protection keys for guests, where the CPU has them.",
-     set_flag<&B::pku>},
-    {"fsgsbase", boolean, kBoolean, "on", "The FSGSBASE instructions, where the CPU has them.",
-     set_flag<&B::fsgsbase>},
     {"x2apic", boolean, kBoolean, "off",
      "The x2APIC mode of the local APICs even where nothing needs it, if the CPU has it.",
      set_flag<&B::x2apic>},
-    {"watchdog", boolean, kBoolean, "off", "A non-maskable interrupt reports a CPU that makes no progress.",
-     set_flag<&B::watchdog>},
 
     // What Debian's GRUB scripts and common guides put on the line and what is pointless here.
     {"placeholder", no_use, "", "", "Debian's GRUB scripts pass it in place of a file name.", nullptr},
@@ -209,6 +195,8 @@ constexpr Option kOptions[] = {
     {"edid", no_use, "no|force", "", "Domus never calls the BIOS.", nullptr},
     {"vga", no_use, "<mode>", "", "The video mode is the boot loader's.", nullptr},
     {"dom0", no_use, "pv", "", "Dom0 is always a PV domain.", nullptr},
+    {"sync_console", no_use, kBoolean, "", "The console always waits until a message has been sent.",
+     nullptr},
     {"allow_unsafe", no_use, kBoolean, "", "Nothing that it allows is refused.", nullptr},
 
     // Options of Xen's with a meaning that somebody may count on.
@@ -226,6 +214,11 @@ constexpr Option kOptions[] = {
     {"smt", missing, "<boolean>", "", "Leaving sibling threads unused.", nullptr},
     {"numa", missing, "...", "", "NUMA placement.", nullptr},
     {"dom0_nodes", missing, "...", "", "NUMA placement of dom0.", nullptr},
+    {"clocksource", missing, "...", "", "The clock that the TSC is measured against.", nullptr},
+    {"console_to_ring", missing, kBoolean, "", "Guests' console output in the ring of messages.", nullptr},
+    {"watchdog", missing, kBoolean, "", "A report on a CPU that makes no progress.", nullptr},
+    {"pku", missing, kBoolean, "", "Switching protection keys off.", nullptr},
+    {"fsgsbase", missing, kBoolean, "", "Switching the FSGSBASE instructions off.", nullptr},
     {"cpuid", missing, "...", "", "Masking of CPU features.", nullptr},
 };
 

@@ -14,8 +14,10 @@
 #include "arch/smp.hpp"
 #include "arch/time.hpp"
 #include "base/log.hpp"
+#include "boot/bios_video.hpp"
 #include "boot/multiboot.hpp"
 #include "core/init.hpp"
+#include "core/scheduler.hpp"
 #include "drivers/acpi.hpp"
 #include "drivers/console.hpp"
 #include "port/machine.hpp"
@@ -45,11 +47,17 @@ void read_hand_over(u32 magic, u32 info) {
             "it was not loaded by a multiboot boot loader. Use GRUB's multiboot or multiboot2 command, or "
             "QEMU's -kernel.");
     (void)parse_command_line(hypervisor_arguments(boot_info), options);
+    if (boot_info.video.kind == VideoMode::Kind::none && boot_info.efi_system_table == 0) {
+        const auto* bios_data = static_cast<const u8*>(view_low(nullptr, Maddr(0x400), 256));
+        boot_info.video = bios_text_mode(std::span<const u8, 256>(bios_data, 256));
+    }
 }
 
 void read_acpi() {
     const AcpiMap map = [](Maddr at, u64 size) { return static_cast<const u8*>(view_memory(at, size)); };
-    std::optional<Maddr> rsdp = find_rsdp(map);
+    // A loader's copy of the root pointer is the only one where there is no BIOS to search.
+    const std::optional<Maddr> rsdp =
+        boot_info.rsdp_size != 0 ? std::optional(image_address(boot_info.rsdp.data())) : find_rsdp(map);
     const Result<AcpiInfo> tables = rsdp ? parse_acpi(map, *rsdp) : fail(Error::nodev);
     if (!tables)
         refuse(
@@ -90,6 +98,7 @@ void start_on_own_stack(void*) {
     log(Level::info, "{} CPUs", cpus);
     if (const Result<> r = core::init(options.sched); !r)
         refuse("the core does not start ({}). Give the machine more memory.", r.error());
+    core::scheduler().params().ratelimit = static_cast<Nanos>(options.sched_ratelimit_us) * kMicrosecond;
     start_platform();
     start_dom0();
     core_ready.store(true, std::memory_order_release);

@@ -6,6 +6,7 @@
 #include "base/assert.hpp"
 #include "boot/boot_info.hpp"
 #include "boot/cmdline.hpp"
+#include "boot/memory.hpp"
 #include "drivers/uart.hpp"
 
 namespace domus {
@@ -39,6 +40,13 @@ Uart* console_uart();
 
 // Machine memory: page tables, metadata, the heap (start_memory.cpp).
 void start_memory();
+// Contiguous memory kept back from the heap for unpacking the kernel; smaller than asked for (or empty) where
+// there is no such range. To be given back in any number of pieces.
+ByteRange unpacking_area();
+// Page-aligned memory goes to the heap.
+void give_to_heap(ByteRange range);
+// The machine address of something in the hypervisor's image.
+Maddr image_address(const void* p);
 // Machine memory for looking at tables: maps the range into the direct map first.
 const void* view_memory(Maddr at, u64 size);
 

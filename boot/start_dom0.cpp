@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The control domain, from the boot modules to its first vCPU.
 #include <algorithm>
-#include <bit>
+#include <array>
 
 #include "base/log.hpp"
 #include "boot/dom0_builder.hpp"
@@ -14,62 +14,35 @@
 #include "boot/unpack.hpp"
 #include "core/domain.hpp"
 #include "core/pages.hpp"
+#include "core/scheduler.hpp"
 #include "core/vcpu_op.hpp"
 #include "hypercall/dispatch.hpp"
 #include "mm/box.hpp"
 #include "mm/heap.hpp"
+#include "mm/objects.hpp"
 #include "mm/page_type.hpp"
 #include "port/cpu.hpp"
 #include "port/memory.hpp"
+#include "port/time.hpp"
 
 namespace domus::boot {
 
 namespace {
 
-// Frames for the length of the boot, given back at the end of a scope.
-class BootBuffer {
-  public:
-    explicit BootBuffer(u64 bytes) : pages_((bytes + kPageSize - 1) / kPageSize) {
-        const unsigned order = static_cast<unsigned>(std::bit_width(pages_ - 1));
-        const Result<Mfn> first = order <= kMaxOrder ? alloc_frames(order) : fail(Error::nomem);
-        if (!first) return;
-        first_ = *first;
-        // What rounding up to a power of two took too much goes back at once.
-        give_back(pages_, u64{1} << order);
-    }
-    BootBuffer(const BootBuffer&) = delete;
-    BootBuffer& operator=(const BootBuffer&) = delete;
-    ~BootBuffer() {
-        if (first_ != kNoMfn) give_back(0, pages_);
-    }
-    explicit operator bool() const { return first_ != kNoMfn; }
-    std::span<std::byte> bytes() const { return {port::frame_ptr<std::byte>(first_), pages_ * kPageSize}; }
-
-  private:
-    // Frees frames [from, to) of the block in the largest aligned pieces.
-    void give_back(u64 from, u64 to) {
-        while (from < to) {
-            const unsigned aligned = from == 0 ? kMaxOrder : static_cast<unsigned>(std::countr_zero(from));
-            const unsigned fits = static_cast<unsigned>(std::bit_width(to - from)) - 1;
-            const unsigned order = std::min({aligned, fits, kMaxOrder});
-            free_frames(first_ + from, order);
-            from += u64{1} << order;
-        }
-    }
-
-    Mfn first_ = kNoMfn;
-    u64 pages_ = 0;
-};
-
 class FramesOf final : public Dom0Frames {
   public:
-    explicit FramesOf(Domain& d) : domain_(d) {}
+    // `image`: memory of the kernel's file, and of the module it came in, that may be dom0's in the end.
+    FramesOf(Domain& d, std::span<const ByteRange> image) : domain_(d), image_(image) {}
     Result<Mfn> allocate(unsigned order) override { return core::allocate_pages(domain_, order); }
     Result<> adopt(Mfn first, u64 count) override { return core::add_pages(domain_, first, count); }
     unsigned max_order() const override { return kMaxOrder; }
+    void image_loaded() override {
+        for (const ByteRange& range : image_) give_to_heap(range);
+    }
 
   private:
     Domain& domain_;
+    std::span<const ByteRange> image_;
 };
 
 template <class T>
@@ -80,6 +53,33 @@ T must(Attempt<T>&& attempt) {
 
 std::span<const std::byte> module_bytes(const BootModule& module) {
     return {static_cast<const std::byte*>(port::direct_map(module.start)), module.size()};
+}
+
+// The module's frames if nothing else lies in them, else an empty range.
+ByteRange own_memory(const BootModule& module) {
+    if (!has_own_frames(boot_info.modules(), module, boot_info.memory)) return {};
+    return {module.start.v, round_up(module.end.v, kPageSize)};
+}
+
+struct KernelFile {
+    std::span<const std::byte> file;
+    ByteRange area;  // memory of the unpacked file; empty if it is the module's own
+};
+
+KernelFile unpack_kernel(const KernelPayload& payload) {
+    if (payload.packing == Compression::none) return {payload.bytes, {}};
+    const ByteRange area = unpacking_area();
+    const u64 size = round_up(payload.unpacked_size, kPageSize);
+    if (area.size() < size + kUnpackScratch)
+        refuse("there is not enough memory to unpack dom0's kernel ({} MiB). Give the machine more memory.",
+               (payload.unpacked_size + kUnpackScratch) / kMiB);
+    const std::span all(static_cast<std::byte*>(port::direct_map(Maddr(area.start))), area.size());
+    const auto unpacked = unpack(payload.bytes, all.first(payload.unpacked_size), all.subspan(size));
+    if (!unpacked)
+        refuse("dom0's kernel cannot be unpacked: {}. Reinstall the kernel package.",
+               describe(unpacked.error()));
+    give_to_heap({area.start + size, area.end});
+    return {all.first(*unpacked), {area.start, area.start + size}};
 }
 
 u32 dom0_vcpus() {
@@ -96,6 +96,24 @@ Domain& create_dom0(const Dom0Memory& memory) {
             refuse("dom0's vCPU {} cannot be created ({}). Give the machine more memory.", i, v.error());
     }
     return **d;
+}
+
+// vCPU n on CPU n, for as long as dom0 lives.
+void pin_vcpus(Domain& d) {
+    const usize words = (port::cpu_count() + 63) / 64;
+    core::for_each_vcpu(d, [&](Vcpu& v) {
+        const u32 cpu = v.id.v % port::cpu_count();
+        const Result<void*> memory = allocate(words * sizeof(u64));
+        if (!memory) refuse("no memory for dom0's CPU masks. Give the machine more memory.");
+        auto* const mask = static_cast<u64*>(*memory);
+        __builtin_memset(mask, 0, words * sizeof(u64));
+        mask[cpu / 64] = u64{1} << (cpu % 64);
+        const sched::CpuMask only{mask, static_cast<u32>(words)};
+        if (const Result<> r = core::scheduler().set_affinity(v.sched, only, only, port::now()); !r)
+            log(Level::warning, "dom0's vCPU {} cannot be pinned to CPU {} ({})", v.id, cpu, r.error());
+        else
+            v.pinned = true;
+    });
 }
 
 // The registers and tables that the first vCPU starts with (public arch-x86/xen.h: "at domain start of day").
@@ -145,46 +163,46 @@ void start_dom0() {
     const BootModule* initrd = boot_info.module_count > 1 ? &boot_info.module_table[1] : nullptr;
 
     const KernelPayload payload = must(find_kernel(module_bytes(kernel_module)));
-    std::span<const std::byte> file = payload.bytes;
-    BootBuffer unpacked(payload.packing == Compression::none ? kPageSize : payload.unpacked_size);
-    if (payload.packing != Compression::none) {
-        BootBuffer scratch(kUnpackScratch);
-        if (!unpacked || !scratch)
-            refuse(
-                "there is not enough memory to unpack dom0's kernel ({} MiB). Give the machine more memory.",
-                payload.unpacked_size / kMiB);
-        const auto size = unpack(payload.bytes, unpacked.bytes(), scratch.bytes());
-        if (!size)
-            refuse("dom0's kernel cannot be unpacked: {}. Reinstall the kernel package.",
-                   describe(size.error()));
-        file = unpacked.bytes().first(*size);
-    }
-    const ElfImage image = must(ElfImage::parse(file));
+    const KernelFile kernel = unpack_kernel(payload);
+    const ElfImage image = must(ElfImage::parse(kernel.file));
     const KernelNotes notes = must(read_kernel_notes(image));
 
-    const Dom0Memory memory = choose_dom0_memory(options.dom0_mem, heap_free_frames());
+    const std::array file_memory{kernel.area, own_memory(kernel_module)};
+    const ByteRange initrd_memory = initrd != nullptr ? own_memory(*initrd) : ByteRange{};
+    u64 available = heap_free_frames() + initrd_memory.size() / kPageSize;
+    for (const ByteRange& range : file_memory) available += range.size() / kPageSize;
+    const Dom0Memory memory = choose_dom0_memory(options.dom0_mem, available);
+    if (memory.pages > available)
+        refuse(
+            "dom0_mem= asks for {} MiB, of which there are {}. Lower dom0_mem=, or give the machine more "
+            "memory.",
+            memory.pages * kPageSize / kMiB, available * kPageSize / kMiB);
     const Dom0Layout layout = must(lay_out_dom0(notes, image.start(), image.end(), memory.pages,
                                                 initrd != nullptr ? initrd->size() : 0));
     log_dom0_layout(layout);
     Domain& d = create_dom0(memory);
 
     grant_devices(d);
-    FramesOf frames(d);
-    const Dom0Start start =
-        must(build_dom0({.image = &image,
-                         .notes = &notes,
-                         .layout = &layout,
-                         .initrd = initrd != nullptr ? initrd->start : Maddr(0),
-                         .initrd_bytes = initrd != nullptr ? initrd->size() : 0,
-                         .initrd_in_place = initrd != nullptr &&
-                                            has_own_frames(boot_info.modules(), *initrd, boot_info.memory),
-                         .command_line = module_arguments(boot_info, kernel_module),
-                         .extra = options.dom0_extra,
-                         .shared_info = maddr(d.shared_mfn),
-                         .video = boot_info.video,
-                         .efi = boot_info.efi_system_table != 0,
-                         .fill_hypercall_page = hypercall::fill_hypercall_page},
-                        frames));
+    FramesOf frames(d, file_memory);
+    const Dom0Start start = must(build_dom0({.image = &image,
+                                             .notes = &notes,
+                                             .layout = &layout,
+                                             .initrd = initrd != nullptr ? initrd->start : Maddr(0),
+                                             .initrd_bytes = initrd != nullptr ? initrd->size() : 0,
+                                             .initrd_in_place = initrd_memory.size() != 0,
+                                             .command_line = module_arguments(boot_info, kernel_module),
+                                             .extra = options.dom0_extra,
+                                             .shared_info = maddr(d.shared_mfn),
+                                             .video = boot_info.video,
+                                             .efi = boot_info.efi_system_table != 0,
+                                             .fill_hypercall_page = hypercall::fill_hypercall_page},
+                                            frames));
+    if (!start.initrd_taken) give_to_heap(initrd_memory);
+    for (const BootModule& module : boot_info.modules().subspan(std::min<usize>(2, boot_info.module_count))) {
+        log(Level::warning, "boot module '{}' is of no use here", module.command_line);
+        give_to_heap(own_memory(module));
+    }
+    if (options.dom0_vcpus_pin) pin_vcpus(d);
     start_first_vcpu(d, start);
     log(Level::info, "dom0 has {} MiB and {} vCPUs", memory.pages * kPageSize / kMiB, d.max_vcpus);
     core::unpause_domain(d);

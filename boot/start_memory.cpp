@@ -6,6 +6,7 @@
 #include "arch/paging.hpp"
 #include "arch_state/layout.hpp"
 #include "base/log.hpp"
+#include "boot/kernel_image.hpp"
 #include "boot/memory.hpp"
 #include "boot/start.hpp"
 #include "mm/frame.hpp"
@@ -23,6 +24,7 @@ constexpr u64 kBootMapped = 4 * kGiB;     // what boot.S maps
 
 constinit FreeRanges free_ranges;
 constinit bool heap_ready = false;
+constinit ByteRange area;  // unpacking_area()
 
 // Metadata has one entry for each frame that the direct map can reach.
 u64 memory_limit() {
@@ -60,6 +62,19 @@ void map_memory() {
     }
 }
 
+// What unpacking the first module takes: the kernel, and the decoder's working memory behind it. A heap's
+// blocks are powers of two, which on a small machine are too coarse for it.
+void take_unpacking_area() {
+    if (boot_info.module_count == 0) return;
+    const BootModule& m = boot_info.module_table[0];
+    if (m.end.v > kBootMapped) return;
+    const auto payload = find_kernel({static_cast<const std::byte*>(port::direct_map(m.start)), m.size()});
+    if (!payload || payload->packing == Compression::none) return;
+    const u64 size = round_up(payload->unpacked_size, kPageSize) + kUnpackScratch;
+    if (const Result<Maddr> at = free_ranges.take(size, kPageSize, memory_limit()); at)
+        area = {at->v, at->v + size};
+}
+
 void announce(const MachineSize& size) {
     for (const MemoryRegion& region : boot_info.memory.regions())
         log(Level::info, "memory {:012x} - {:012x} {}", region.start, region.end - 1,
@@ -74,6 +89,16 @@ void announce(const MachineSize& size) {
 
 const void* view_memory(Maddr at, u64 size) {
     return x86::map_direct(at, size) ? port::direct_map(at) : nullptr;
+}
+
+ByteRange unpacking_area() { return area; }
+
+void give_to_heap(ByteRange range) {
+    if (range.size() != 0) heap_add(mfn(Maddr(range.start)), range.size() >> kPageShift);
+}
+
+Maddr image_address(const void* p) {
+    return Maddr(kImagePhysical + static_cast<u64>(static_cast<const char*>(p) - image_start));
 }
 
 void start_memory() {
@@ -94,6 +119,8 @@ void start_memory() {
     reserve(0, kMiB);  // firmware data, and the start-up code of the other CPUs
     reserve(kImagePhysical, kImagePhysical + static_cast<u64>(image_end - image_start));
     for (const BootModule& module : boot_info.modules()) reserve(module.start.v, module.end.v);
+
+    take_unpacking_area();
 
     x86::set_page_source({take_table, take_block});
     x86::build_page_tables();

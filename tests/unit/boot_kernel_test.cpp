@@ -31,6 +31,7 @@ std::string refused(const Attempt<T>& a) {
     const std::string text = a.error().text;
     EXPECT_NE(text.find(". "), std::string::npos) << text;
     EXPECT_TRUE(text.ends_with('.')) << text;
+    EXPECT_LT(text.size(), 230u) << "does not fit into one line of the log: " << text;
     return text;
 }
 #define EXPECT_REFUSED(attempt, word) \
