@@ -41,7 +41,7 @@ struct BootOptions {
 
     bool noreboot = false;
     std::string_view reboot;  // "" : by what the machine offers
-    bool smep = true, smap = true, xsave = true;
+    bool smep = true, xsave = true;
     bool x2apic = false;
 };
 

@@ -174,14 +174,6 @@ constexpr Option kOptions[] = {
 
     {"smep", boolean, kBoolean, "on", "Supervisor-mode execution prevention, where the CPU has it.",
      set_flag<&B::smep>},
-    {"smap", boolean, kBoolean, "on", "Supervisor-mode access prevention, where the CPU has it.",
-     set_flag<&B::smap>},
-    {"nosmap", boolean, kBoolean, "off", "The same as no-smap.",
-     [](B& o, Text v) {
-         const auto b = parse_bool(v);
-         if (b) o.smap = !*b;
-         return b.has_value();
-     }},
     {"xsave", boolean, kBoolean, "on", "The extended state (AVX and later), where the CPU has it.",
      set_flag<&B::xsave>},
     {"x2apic", boolean, kBoolean, "off",
@@ -217,6 +209,8 @@ constexpr Option kOptions[] = {
     {"clocksource", missing, "...", "", "The clock that the TSC is measured against.", nullptr},
     {"console_to_ring", missing, kBoolean, "", "Guests' console output in the ring of messages.", nullptr},
     {"watchdog", missing, kBoolean, "", "A report on a CPU that makes no progress.", nullptr},
+    {"smap", missing, kBoolean, "", "Supervisor-mode access prevention.", nullptr},
+    {"nosmap", missing, kBoolean, "", "Switching it off.", nullptr},
     {"pku", missing, kBoolean, "", "Switching protection keys off.", nullptr},
     {"fsgsbase", missing, kBoolean, "", "Switching the FSGSBASE instructions off.", nullptr},
     {"cpuid", missing, "...", "", "Masking of CPU features.", nullptr},

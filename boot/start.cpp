@@ -119,7 +119,7 @@ extern "C" [[noreturn]] void domus_start(u32 magic, u32 info) {
     start_console();
     log(Level::warning, "Domus, serving the Xen 4.17 interface. Loaded by {}", boot_info.loader);
     log(Level::info, "command line: {}", hypervisor_arguments(boot_info));
-    x86::detect_features(options.smep, options.smap, options.xsave);
+    x86::detect_features(options.smep, options.xsave);
     start_memory();
     if (const Result<> r = x86::create_cpu_area(CpuId(0)); !r)
         refuse("no memory for CPU 0. Give the machine more memory.");

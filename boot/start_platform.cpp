@@ -88,7 +88,8 @@ void grant_devices(Domain& d) {
         if (!r) refuse("no memory for dom0's device permissions. Give the machine more memory.");
     };
     must(d.iomem_caps.add(0, kLastFrame));
-    must(d.iomem_caps.remove(0xfec00, 0xfec00));
+    for (u32 n = 0; const std::optional<Maddr> at = x86::io_apic_at(n); n++)
+        must(d.iomem_caps.remove(mfn(*at).v, mfn(*at).v));
     must(d.iomem_caps.remove(0xfee00, 0xfeeff));
     must(d.ioport_caps.add(0, 0xffff));
     must(d.irq_caps.add(0, ~u32{0}));

@@ -3,6 +3,7 @@
 #include "drivers/pci.hpp"
 
 #include "port/io.hpp"
+#include "port/pci_ports.hpp"
 
 namespace domus {
 
@@ -40,8 +41,7 @@ u32 PciConfig::read_sized(PciAddress d, u32 reg, unsigned size) {
     }
     if (d.segment != 0 || reg >= 256) return ~u32{0};
     const u16 data = static_cast<u16>(kDataPort + (reg & 3));
-    LockGuard guard(lock_);
-    const u32 kept = port::in32(kAddressPort);  // dom0 may be between its two accesses
+    LockGuard guard(port::pci_config_ports);
     port::out32(kAddressPort, port_address(d, reg));
     u32 v;
     switch (size) {
@@ -49,7 +49,6 @@ u32 PciConfig::read_sized(PciAddress d, u32 reg, unsigned size) {
         case 2: v = port::in16(data); break;
         default: v = port::in32(data); break;
     }
-    port::out32(kAddressPort, kept);
     return v;
 }
 
@@ -64,15 +63,13 @@ void PciConfig::write_sized(PciAddress d, u32 reg, unsigned size, u32 v) {
     }
     if (d.segment != 0 || reg >= 256) return;
     const u16 data = static_cast<u16>(kDataPort + (reg & 3));
-    LockGuard guard(lock_);
-    const u32 kept = port::in32(kAddressPort);
+    LockGuard guard(port::pci_config_ports);
     port::out32(kAddressPort, port_address(d, reg));
     switch (size) {
         case 1: port::out8(data, static_cast<u8>(v)); break;
         case 2: port::out16(data, static_cast<u16>(v)); break;
         default: port::out32(data, v); break;
     }
-    port::out32(kAddressPort, kept);
 }
 
 u8 PciConfig::find_capability(PciAddress device, u8 id) {

@@ -8,7 +8,6 @@
 #include "base/result.hpp"
 #include "base/types.hpp"
 #include "port/interrupt.hpp"
-#include "port/lock.hpp"
 
 namespace domus {
 
@@ -45,7 +44,6 @@ class PciConfig {
     void write_sized(PciAddress device, u32 reg, unsigned size, u32 v);
     volatile u8* ecam(PciAddress device, u32 reg) const;
 
-    SpinLock lock_{Rank::leaf};
     Ecam ranges_[kMaxEcam];
     usize range_count_ = 0;
 };

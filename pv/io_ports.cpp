@@ -6,6 +6,7 @@
 #include "port/guest_memory.hpp"
 #include "port/io.hpp"
 #include "port/lock.hpp"
+#include "port/pci_ports.hpp"
 
 namespace domus::pv {
 
@@ -77,7 +78,11 @@ u32 read_port(Vcpu& v, u16 port, unsigned bytes) {
     if (!v.domain->hardware || owned_by_us(port, bytes)) return all_ones(bytes);
     LockGuard guard(index_lock);
     if (is_pci_address(port, bytes)) return pci_address;
-    if (is_pci_data(port)) port::out32(kPciAddress, pci_address);
+    if (is_pci_data(port)) {
+        LockGuard ports(port::pci_config_ports);
+        port::out32(kPciAddress, pci_address);
+        return hardware_read(port, bytes);
+    }
     if (port == kCmosIndex && bytes == 1) return cmos_index;
     if (port == kCmosData) port::out8(kCmosIndex, cmos_index);
     return hardware_read(port, bytes);
@@ -90,7 +95,12 @@ void write_port(Vcpu& v, u16 port, unsigned bytes, u32 value) {
         pci_address = value;
         return;
     }
-    if (is_pci_data(port)) port::out32(kPciAddress, pci_address);
+    if (is_pci_data(port)) {
+        LockGuard ports(port::pci_config_ports);
+        port::out32(kPciAddress, pci_address);
+        hardware_write(port, bytes, value);
+        return;
+    }
     if (port == kCmosIndex) {
         cmos_index = static_cast<u8>(value);
         if (bytes == 1) return;

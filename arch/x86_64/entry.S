@@ -41,15 +41,6 @@
         popq    %rdi
 .endm
 
-/* Three bytes that boot turns into an instruction once it knows the CPU (patch.cpp): CLAC where SMAP is in use. */
-.macro CLEAR_AC
-.Lpatch\@:
-        .byte   0x0f, 0x1f, 0x00                /* nopl (%rax) */
-        .pushsection .patches, "a"
-        .quad   .Lpatch\@
-        .popsection
-.endm
-
         .section .entry.text, "ax"
 
 /* One 16-byte stub for each vector. Exceptions 8, 10 to 14, 17, 21, 29 and 30 push an error code (AMD APM vol. 2, 8.2). */
@@ -75,7 +66,6 @@ entry_stubs:
 entry_common:
         cld
         SAVE_GENERAL
-        CLEAR_AC
         xorl    %ebp, %ebp
         movq    %rsp, %rdi
         testb   $3, REGS_CS(%rsp)
@@ -98,7 +88,6 @@ leave_own:
 entry_ist:
         cld
         SAVE_GENERAL
-        CLEAR_AC
         testb   $3, REGS_CS(%rsp)
         jz      1f
         cmpl    $1, REGS_VECTOR(%rsp)

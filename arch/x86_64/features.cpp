@@ -9,21 +9,18 @@ namespace domus::x86 {
 
 constinit Features features;
 
-void detect_features(bool smep_wanted, bool smap_wanted, bool xsave_wanted) {
+void detect_features(bool smep_wanted, bool xsave_wanted) {
     const CpuidResult leaf0 = cpuid(0), leaf1 = cpuid(1);
     __builtin_memcpy(features.vendor, &leaf0.ebx, 4);
     __builtin_memcpy(features.vendor + 4, &leaf0.edx, 4);
     __builtin_memcpy(features.vendor + 8, &leaf0.ecx, 4);
-    features.amd = leaf0.ebx == 0x68747541 || leaf0.ebx == 0x6f677948;  // AuthenticAMD, HygonGenuine
     features.pge = (leaf1.edx & (1u << 13)) != 0;
     features.x2apic = (leaf1.ecx & (1u << 21)) != 0;
     features.tsc_deadline = (leaf1.ecx & (1u << 24)) != 0;
-    features.gigabyte_pages = (cpuid(0x80000001).edx & (1u << 26)) != 0;
     if (leaf0.eax >= 7) {
         const CpuidResult leaf7 = cpuid(7);
         features.fsgsbase = (leaf7.ebx & (1u << 0)) != 0;
         features.smep = smep_wanted && (leaf7.ebx & (1u << 7)) != 0;
-        features.smap = smap_wanted && (leaf7.ebx & (1u << 20)) != 0;
     }
     features.xsave = xsave_wanted && (leaf1.ecx & (1u << 26)) != 0;
     if (features.xsave) {

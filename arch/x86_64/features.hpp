@@ -7,18 +7,17 @@
 namespace domus::x86 {
 
 struct Features {
-    bool smep = false, smap = false, fsgsbase = false, xsave = false, pge = false, gigabyte_pages = false;
+    bool smep = false, fsgsbase = false, xsave = false, pge = false;
     bool tsc_deadline = false, x2apic = false;
     u64 xcr0 = 0;           // state components this CPU supports; 0 without XSAVE
     u32 xsave_bytes = 512;  // size of the area that holds all of them (512: FXSAVE)
-    bool amd = false;
     char vendor[13] = {};
 };
 
 extern Features features;
 
-// Fills `features`; `smap_wanted` and the like follow the command line.
-void detect_features(bool smep_wanted, bool smap_wanted, bool xsave_wanted);
+// Fills `features`; what is not wanted (command line) counts as absent.
+void detect_features(bool smep_wanted, bool xsave_wanted);
 // Sets this CPU's CR0, CR4 and XCR0 accordingly.
 void enable_cpu_features();
 

@@ -165,6 +165,11 @@ Result<> connect_uart(Uart& uart) {
     return {};
 }
 
+std::optional<Maddr> io_apic_at(u32 n) {
+    if (n >= io_apic_windows.size() || io_apic_windows[n].apic == nullptr) return std::nullopt;
+    return io_apic_windows[n].at;
+}
+
 Result<u32> read_io_apic(u64 base, u32 reg) {
     for (const IoApicWindow& w : io_apic_windows)
         if (w.apic != nullptr && w.at.v == base && reg <= 0xff)

@@ -3,6 +3,8 @@
 // port/interrupt.hpp.
 #pragma once
 
+#include <optional>
+
 #include "arch_devices/irq_table.hpp"
 #include "arch_devices/local_apic.hpp"
 #include "drivers/acpi.hpp"
@@ -25,6 +27,9 @@ void enable_local_apic();
 LocalApic& local_apic();
 IrqTable& irq_table();
 PciConfig& pci_config();
+
+// The machine address of the n-th I/O APIC's registers; empty beyond the last.
+std::optional<Maddr> io_apic_at(u32 n);
 
 // A register of the I/O APIC whose window is at this machine address. EINVAL: there is none.
 Result<u32> read_io_apic(u64 base, u32 reg);

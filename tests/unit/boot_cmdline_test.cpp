@@ -44,7 +44,7 @@ class CommandLine : public testing::Test {
 TEST_F(CommandLine, WhatAnOperatorTypes) {
     const BootOptions o = parse(
         "console=com1 com1=57600,8n1 dom0_mem=1G,max:2G  loglvl=all guest_loglvl=error/all nosmp "
-        "dom0_max_vcpus=2 noreboot dom0-vcpus-pin=yes no-smap conring-size=64k maxcpus=3");
+        "dom0_max_vcpus=2 noreboot dom0-vcpus-pin=yes no-smep conring-size=64k maxcpus=3");
     EXPECT_EQ(report.unknown + report.malformed, 0u);
     EXPECT_TRUE(logged.empty());
     EXPECT_EQ(o.console, "com1");
@@ -56,8 +56,8 @@ TEST_F(CommandLine, WhatAnOperatorTypes) {
     EXPECT_FALSE(o.dom0_mem.min);
     EXPECT_EQ(o.dom0_max_vcpus, (VcpuRange{2, 2}));
     EXPECT_TRUE(o.nosmp && o.noreboot && o.dom0_vcpus_pin);
-    EXPECT_FALSE(o.smap);
-    EXPECT_TRUE(o.smep);
+    EXPECT_FALSE(o.smep);
+    EXPECT_TRUE(o.xsave) << "on unless told otherwise";
     EXPECT_EQ(o.conring_size, 64 * kKiB);
     EXPECT_EQ(o.maxcpus, 3u);
 }

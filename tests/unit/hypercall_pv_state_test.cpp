@@ -132,8 +132,9 @@ TEST_F(PvState, CallbackOp) {
     EXPECT_FALSE(vcpu.pv.failsafe_masks_events);
     EXPECT_EQ(reg(CALLBACKTYPE_syscall, CALLBACKF_mask_events, 0x3000), 0);
     EXPECT_TRUE(vcpu.pv.syscall_masks_events);
-    EXPECT_EQ(reg(CALLBACKTYPE_sysenter, CALLBACKF_mask_events, 0x4000), 0);
-    EXPECT_EQ(reg(CALLBACKTYPE_syscall32, CALLBACKF_mask_events, 0x5000), 0);
+    EXPECT_EQ(reg(CALLBACKTYPE_sysenter, CALLBACKF_mask_events, 0x4000), -ENOSYS)
+        << "so that the kernel uses INT 0x80";
+    EXPECT_EQ(reg(CALLBACKTYPE_syscall32, CALLBACKF_mask_events, 0x5000), -ENOSYS);
     EXPECT_EQ(reg(CALLBACKTYPE_nmi, 0, 0x6000), 0);
     EXPECT_EQ(vcpu.pv.nmi_callback, 0x6000u);
     EXPECT_EQ(reg(99, 0, 0), -ENOSYS);

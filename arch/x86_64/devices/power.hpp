@@ -2,6 +2,8 @@
 // The end of a machine's day: reset, and the ACPI sleep states dom0 asks for.
 #pragma once
 
+#include <string_view>
+
 #include "base/result.hpp"
 #include "base/types.hpp"
 #include "drivers/acpi.hpp"

@@ -26,10 +26,8 @@ struct PvVcpu {
 
     // Entry points (callback_op, or the initial context).
     u64 event_callback = 0, failsafe_callback = 0, syscall_callback = 0;
-    u64 sysenter_callback = 0, syscall32_callback = 0;
     u64 nmi_callback = 0;
     bool failsafe_masks_events = false, syscall_masks_events = false;
-    bool sysenter_masks_events = false, syscall32_masks_events = false;
     u64 kernel_ss = 0, kernel_sp = 0;
     TrapGate* traps = nullptr;  // 256 rows, allocated with the vCPU
 
@@ -60,13 +58,10 @@ struct PvVcpu {
     u64 iobmp_address = 0;
     u32 iobmp_limit = 0;
 
-    // Vector state: an XSAVE area of the CPU's size, 64-byte aligned; fpu_dirty while it is live in the
-    // registers, fpu_taskswitch mirrors CR0.TS as the guest set it.
+    // Vector state: an XSAVE area of the CPU's size, 64-byte aligned: what the registers hold while the
+    // vCPU is on no CPU.
     u8* fpu_area = nullptr;
-    bool fpu_live = false;
     u64 xcr0 = 1;
-
-    u64 msr_spec_ctrl = 0;
 
     bool in_nmi = false;  // the guest has taken an NMI and not returned from it: no other before the iret
 };
