@@ -53,5 +53,18 @@ def expect(condition: bool, text: str):
         raise Failed(text)
 
 
+# What a kernel or the hypervisor says when something is wrong though it goes on.
+COMPLAINTS = re.compile(
+    r"^.*(WARNING: |BUG: |INFO: task|INFO: rcu|rcu: INFO|soft lockup|hard LOCKUP|Call Trace|Oops|Kernel panic|"
+    r"general protection fault|clocksource.*unstable|hung_task|"
+    r"\(domus\).*(assert|lockup|stray|lost|corrupt|crash)).*$", re.MULTILINE)
+
+
+def expect_no_complaints(text: str):
+    """Neither side of the console warned of anything."""
+    complaint = COMPLAINTS.search(text)
+    expect(complaint is None, f"a warning: {complaint and complaint.group(0).strip()}")
+
+
 def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
