@@ -61,7 +61,7 @@ Preemptible<u32, u32, GuestAddr> console_io(Caller& caller, u32 command, u32 cou
 
 // platform_op.cpp, domctl.cpp, sysctl.cpp, mca.cpp
 Result<s64> platform_op(Caller& caller, GuestAddr op);
-Result<s64> domctl(Caller& caller, GuestAddr op);
+Preemptible<GuestAddr> domctl(Caller& caller, GuestAddr op);
 Result<s64> sysctl(Caller& caller, GuestAddr op);
 Result<s64> mca(Caller& caller, GuestAddr arg);
 
