@@ -5,6 +5,7 @@
 #include "arch/insn.hpp"
 #include "arch/interrupts.hpp"
 #include "base/log.hpp"
+#include "boot/build_id.hpp"
 #include "boot/start.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
@@ -15,6 +16,9 @@
 #include "hypercall/version.hpp"
 #include "mm/page_type.hpp"
 #include "port/machine.hpp"
+
+// The linker's notes (domus.lds).
+extern "C" const domus::u8 build_id_start[], build_id_end[];
 
 namespace domus::boot {
 
@@ -72,6 +76,7 @@ void start_platform() {
     p.cpu_version = cpu_version;
     p.machine_map = memory_ranges();
     hypercall::set_command_line(hypervisor_arguments(boot_info));
+    hypercall::set_build_id(find_build_id({build_id_start, build_id_end}));
     set_io_permitted(io_memory_permitted);
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {

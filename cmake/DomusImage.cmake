@@ -10,7 +10,7 @@ function(domus_image name)
   add_executable(${name} ${ARGN})
   target_sources(${name} PRIVATE ${objects})
   target_link_libraries(${name} PRIVATE ${third_party})
-  target_link_options(${name} PRIVATE -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-T,${link_script}
+  target_link_options(${name} PRIVATE -nostdlib -static -no-pie -Wl,--build-id=sha1 -Wl,-T,${link_script}
     -Wl,--gc-sections -Wl,--no-relax -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--orphan-handling=place)
   set_target_properties(${name} PROPERTIES LINK_DEPENDS ${link_script} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} SUFFIX .elf)
 endfunction()

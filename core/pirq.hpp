@@ -39,7 +39,7 @@ struct PirqTable {
 
 // PHYSDEVOP_map_pirq. `wanted`: the PIRQ to use, or negative for any; a line that is mapped already keeps its
 // number. EPERM: not the domain's to use. EINVAL: no such GSI or PIRQ. EEXIST: the number stands for another
-// line. ENOSPC: no number or no vector. EBUSY: the hypervisor's own.
+// line. ENOSPC: no number or no vector. The hypervisor's own lines map like others; binding one is EBUSY.
 Result<Pirq> map_gsi(Domain& d, Gsi gsi, s32 wanted);
 // `count` messages get consecutive numbers, the first of which is returned.
 Result<Pirq> map_msi(Domain& d, const MsiRequest& request, u32 count, s32 wanted);

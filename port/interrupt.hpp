@@ -49,8 +49,8 @@ u32 gsi_count();
 // keeps what it has: EBUSY if asked for something else. EINVAL: no such GSI.
 Result<> gsi_configure(Gsi gsi, Trigger trigger, Polarity polarity);
 
-// The line of a GSI, allocated (with a vector) the first time, masked. EINVAL: no such GSI, ENOSPC: no
-// vector, EBUSY: the hypervisor uses it itself (console).
+// The line of a GSI, allocated (with a vector) the first time, masked; also a line that the hypervisor uses
+// itself (console), which then has its handler. EINVAL: no such GSI, ENOSPC: no vector.
 Result<IrqId> irq_allocate_gsi(Gsi gsi);
 
 // Allocates lines.size() lines for a device's MSI (1, 2, 4, … 32 for multi-message MSI; 1 for MSI-X), writes

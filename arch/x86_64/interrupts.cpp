@@ -152,14 +152,14 @@ Result<> init_interrupts(const AcpiInfo& acpi, const InterruptOptions& options) 
 
 Result<> connect_uart(Uart& uart) {
     if (!uart.present() || uart.config().irq == 0) return fail(Error::nodev);
-    const IrqId irq = TRY(table.claim_gsi(table.isa_gsi(uart.config().irq)));
-    TRY(table.attach(irq, {[](IrqId line, void* device) {
-                               char text[64];
-                               auto* port = static_cast<Uart*>(device);
-                               while (const usize n = port->read(text)) console::receive({text, n});
-                               table.eoi(line);
-                           },
-                           &uart}));
+    const IrqHandler receive{[](IrqId line, void* device) {
+                                 char text[64];
+                                 auto* port = static_cast<Uart*>(device);
+                                 while (const usize n = port->read(text)) console::receive({text, n});
+                                 table.eoi(line);
+                             },
+                             &uart};
+    const IrqId irq = TRY(table.claim_gsi(table.isa_gsi(uart.config().irq), receive));
     table.unmask(irq);
     uart.enable_interrupt();
     return {};

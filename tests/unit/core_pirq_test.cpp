@@ -96,6 +96,21 @@ TEST_F(PirqTest, OtherDomainsNeedPermission) {
     EXPECT_ERROR(bind_pirq(*dom0, q, BIND_PIRQ__WILL_SHARE), busy);
 }
 
+TEST_F(PirqTest, TheHypervisorsOwnLineMapsButDoesNotBind) {
+    // dom0 maps every ISA interrupt at boot, the console's too, and must get a number for each.
+    const IrqId irq = *port::irq_allocate_gsi(Gsi(4));
+    ASSERT_TRUE(port::irq_attach(irq, {[](IrqId, void*) {}, nullptr}));
+    port::irq_unmask(irq);
+    const Pirq p = *map_gsi(*dom0, Gsi(4), 4);
+    EXPECT_EQ(p, Pirq(4));
+    EXPECT_ERROR(bind_pirq(*dom0, p, BIND_PIRQ__WILL_SHARE), busy);
+    EXPECT_EQ(dom0->events.active, 0u) << "no port is left behind";
+    EXPECT_TRUE(core::end_pirq(*dom0, p));
+    EXPECT_TRUE(core::unmap_pirq(*dom0, p));
+    EXPECT_FALSE(state(*map_gsi(*dom0, Gsi(4), 4)).masked);
+    EXPECT_EQ(fakes::interrupts.lines[irq.v].eois, 0u);
+}
+
 TEST_F(PirqTest, Messages) {
     const Pirq first = *core::map_msi(*dom0, {.device = {0, 0, 8}}, 4, -1);
     EXPECT_EQ(first, Pirq(24));

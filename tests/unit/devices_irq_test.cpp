@@ -234,11 +234,18 @@ TEST_F(IrqTableTest, VectorsRunOutCleanly) {
 }
 
 TEST_F(IrqTableTest, ClaimedLineIsRefusedToOthers) {
-    ASSERT_TRUE(table.claim_gsi(Gsi(4)));
-    EXPECT_EQ(table.allocate_gsi(Gsi(4)).error(), Error::busy);
+    static u32 calls;
+    calls = 0;
+    const IrqHandler handler{[](IrqId, void*) { calls++; }, nullptr};
+    const IrqId irq = table.claim_gsi(Gsi(4), handler).value();
+    table.unmask(irq);
+    EXPECT_EQ(table.allocate_gsi(Gsi(4)).value(), irq) << "a guest may map it";
+    EXPECT_EQ(table.attach(irq, {[](IrqId, void*) {}, nullptr}).error(), Error::busy);
     EXPECT_EQ(table.configure(Gsi(4), Trigger::level, Polarity::low).error(), Error::busy);
+    table.deliver(CpuId(0), vector_of(irq));
+    EXPECT_EQ(calls, 1u) << "still the hypervisor's, and not masked by the map";
     table.allocate_gsi(Gsi(3)).value();
-    EXPECT_EQ(table.claim_gsi(Gsi(3)).error(), Error::busy);
+    EXPECT_EQ(table.claim_gsi(Gsi(3), handler).error(), Error::busy);
 }
 
 TEST_F(IrqTableTest, IsaOverrides) {

@@ -107,7 +107,6 @@ Result<IrqId> IrqTable::allocate_gsi(Gsi gsi) {
     LockGuard guard(lock_);
     IrqLine& l = lines_[gsi.v];
     LockGuard line_guard(l.lock);
-    if (l.claimed) return fail(Error::busy);
     if (l.kind == Kind::free) {
         Result<> taken = take_vectors(gsi.v, 1, CpuId(0));
         // Any CPU is better than none.
@@ -122,9 +121,10 @@ Result<IrqId> IrqTable::allocate_gsi(Gsi gsi) {
     return IrqId(gsi.v);
 }
 
-Result<IrqId> IrqTable::claim_gsi(Gsi gsi) {
+Result<IrqId> IrqTable::claim_gsi(Gsi gsi, IrqHandler handler) {
     if (gsi.v < gsi_count_ && lines_[gsi.v].kind != Kind::free) return fail(Error::busy);
     const IrqId irq = TRY(allocate_gsi(gsi));
+    TRY(attach(irq, handler));
     lines_[irq.v].claimed = true;
     return irq;
 }
@@ -134,7 +134,7 @@ Result<> IrqTable::attach(IrqId irq, IrqHandler handler) {
     IrqLine& l = lines_[irq.v];
     LockGuard guard(l.lock);
     if (l.kind == Kind::free) return fail(Error::inval);
-    if (l.handler.run != nullptr) return fail(Error::busy);
+    if (l.claimed || l.handler.run != nullptr) return fail(Error::busy);
     l.handler = handler;
     return {};
 }

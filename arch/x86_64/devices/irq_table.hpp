@@ -80,8 +80,9 @@ class IrqTable {
     Result<> set_affinity(IrqId irq, CpuId cpu);
     void free(IrqId irq);
 
-    // As allocate_gsi, for the hypervisor itself: guests are refused it from now on. EBUSY: a guest has it.
-    Result<IrqId> claim_gsi(Gsi gsi);
+    // As allocate_gsi and attach, for the hypervisor itself: a guest may still allocate the line, as it does
+    // for every one that it finds described, but not attach to it. EBUSY: a guest has it.
+    Result<IrqId> claim_gsi(Gsi gsi, IrqHandler handler);
 
     // A device vector arrived on this CPU: acknowledges it and runs the handler. Interrupts are off.
     void deliver(CpuId cpu, u8 vector);
