@@ -51,9 +51,28 @@ class Stage:
         else:
             raise StageError(f"the packages have no /{path}")
 
+    def copy_tree(self, target: Path, path: str):
+        """Copies a file, or a folder with everything below it."""
+        if not (self.root / path).is_dir():
+            self.copy(target, path)
+            return
+        for folder, _, files in os.walk(self.root / path):
+            (target / os.path.relpath(folder, self.root)).mkdir(parents=True, exist_ok=True)
+            for name in files:
+                self.copy(target, os.path.relpath(os.path.join(folder, name), self.root))
+
+    def find(self, name: str, folders: tuple[str, ...]) -> str:
+        """The path of the first file of that name."""
+        for folder in folders:
+            if (self.root / folder / name).exists():
+                return f"{folder}/{name}"
+        raise StageError(f"no package has the program {name}")
+
     def copy_program(self, target: Path, path: str):
-        """Copies a program with its loader and all libraries that it needs."""
+        """Copies a program with its loader and all libraries that it needs (a script is copied alone)."""
         self.copy(target, path)
+        if not is_elf((self.root / path).resolve()):
+            return
         for needed in self._needed((self.root / path).resolve()):
             if not (target / needed).exists():
                 self.copy_program(target, needed)
@@ -94,6 +113,11 @@ class Stage:
         for index in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
             self.copy(target, f"{folder}/{index}")
         subprocess.run(["/sbin/depmod", "-b", target, version], check=True)
+
+
+def is_elf(file: Path) -> bool:
+    with open(file, "rb") as content:
+        return content.read(4) == b"\x7fELF"
 
 
 def module_name(path: str) -> str:

@@ -3,11 +3,13 @@
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from qemu.machine import BUILD, Config, Ended, Machine
@@ -24,7 +26,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--cpu", default=defaults.cpu)
     parser.add_argument("--hypervisor", default=defaults.hypervisor)
     parser.add_argument("--kernel", default=defaults.kernel)
-    parser.add_argument("--initrd", default=defaults.initrd)
+    parser.add_argument("--initrd")
+    parser.add_argument("--toolstack", action="store_true")
     parser.add_argument("--append", default="")
     parser.add_argument("--hypervisor-options", default="")
     parser.add_argument("--timeout", type=float, default=300)
@@ -32,7 +35,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scenario", help="a scenario of the dom0 image, instead of the shell or batch")
     parser.add_argument("--qemu", default="")
     parser.add_argument("--gdb", action="store_true")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.hypervisor == "reference":
+        options.hypervisor = str(BUILD / "reference-hypervisor/xen.elf")
+    if options.initrd is None:
+        options.initrd = str(BUILD / "toolstack/initrd") if options.toolstack else defaults.initrd
+    if options.toolstack and options.memory == defaults.memory:
+        options.memory = "3G"  # room for guests
+    return options
 
 
 def scratch_disk(path: Path, size: int = 256 << 20) -> Path:
@@ -57,7 +67,7 @@ def configuration(options: argparse.Namespace) -> Config:
         devices += ["-gdb", "tcp::1234", "-S"]
     return Config(hypervisor=options.hypervisor, kernel=options.kernel, initrd=options.initrd,
                   machine=options.machine, cpu=options.cpu, cpus=options.cpus, memory=options.memory,
-                  dom0_memory=options.dom0_memory, append=options.append,
+                  dom0_memory=options.dom0_memory, append=f"machine_cpus={options.cpus} {options.append}".strip(),
                   hypervisor_options=options.hypervisor_options, devices=devices + shlex.split(options.qemu))
 
 
@@ -67,6 +77,38 @@ def interactive(config: Config) -> int:
     if sys.stdin.isatty():
         print("(Ctrl-A X ends QEMU at once, Ctrl-A C shows its monitor)", flush=True)
     return subprocess.call(config.command() + ["-serial", "mon:stdio"])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line `@@ ok NAME [SECONDS s]` or `@@ FAIL NAME (WHY) [SECONDS s]` of a scenario."""
+
+    name: str
+    why: str | None  # None: it passed
+    seconds: float
+
+
+def steps(text: str) -> list[Step]:
+    """The timed steps that a scenario reported, in order."""
+    found = []
+    for verdict, rest, seconds in re.findall(r"^@@ (ok|FAIL) (.*) \[(\d+\.\d+) s\]$", text, re.MULTILINE):
+        name, why = rest, None
+        if verdict == "FAIL":
+            name, _, why = rest.rpartition(" (")
+        found.append(Step(name, why.rstrip(")") if why is not None else None, float(seconds)))
+    return found
+
+
+def failures(text: str) -> str:
+    """The steps that failed, for a message; empty if none did."""
+    return "; ".join(f"FAIL {step.name} ({step.why})" for step in steps(text) if step.why is not None)
+
+
+def show_steps(found: list[Step]):
+    if found:
+        width = max(len(step.name) for step in found)
+        print("\n".join(["", *(f"{'FAIL' if step.why else 'ok  '}  {step.name:<{width}}  {step.seconds:8.3f} s"
+                               + (f"  {step.why}" if step.why else "") for step in found)]))
 
 
 def batch(config: Config, scenario: str, timeout: float) -> int:
@@ -82,11 +124,13 @@ def batch(config: Config, scenario: str, timeout: float) -> int:
     with Machine(config, log, echo) as machine:
         try:
             machine.expect(r"^@@ dom0 is up$", timeout)
-            machine.expect(rf"^@@ {scenario} complete$", timeout - machine.elapsed())
             machine.expect(r"reboot: Power down", timeout - machine.elapsed())
             reason = machine.wait(timeout - machine.elapsed())
+            show_steps(steps(machine.text))
             if reason != "guest-shutdown":
                 raise Ended(f"the machine ended by {reason} instead of a power-off")
+            if f"\n@@ {scenario} complete\n" not in machine.text:
+                raise Ended(failures(machine.text) or f"dom0 did not say '@@ {scenario} complete'")
         except Ended as problem:
             sys.stdout.flush()
             print(f"\ndomus: the run failed: {problem}. The whole log: {log}", file=sys.stderr)
@@ -102,7 +146,8 @@ def main() -> int:
     config = configuration(options)
     try:
         if options.batch or options.scenario:
-            return batch(config, options.scenario or "batch", options.timeout)
+            scenario = options.scenario or ("toolstack" if options.toolstack else "batch")
+            return batch(config, scenario, options.timeout)
         return interactive(config)
     finally:
         (BUILD / f"work/scratch-{os.getpid()}.img").unlink(missing_ok=True)

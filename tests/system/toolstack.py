@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's toolstack on the hypervisor: scenarios of dom0's image, each a table of timed steps, judged step by step.
+
+`python3 -m system.toolstack` runs them on Domus and on the reference and shows the two side by side.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemu.machine import BUILD, Ended, Machine
+from qemu.run import Step, failures, scratch_disk, steps
+from system.case import Case, Context, Failed, expect, slug
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A file of tools/image/toolstack-root/scenarios, and the machine that it wants."""
+
+    name: str
+    subject: str
+    seconds: float  # its limit on an idle computer
+    quick: bool = False  # part of `domus test` without --all
+    cpus: int = 2
+    memory: str = "3G"
+    image: str = "toolstack"
+
+
+SCENARIOS = [
+    Scenario("toolstack", "a guest's short life: create, save, restore, migrate, shut down", 300),
+    Scenario("look", "xl info, list, dmesg, top, vcpu-list, debug-keys, xenstore, xenpm, xentrace", 300),
+    Scenario("life", "create, console, pause, rename, sysrq, trigger, reboot, shutdown, destroy", 600),
+    Scenario("memory", "ballooning, limits, claims, and every page given back", 400),
+    Scenario("cpus", "vCPU hot-plug, pinning, credit2, rtds, cpupools", 600, cpus=4),
+    Scenario("plug", "disks and network cards: data, hot-plug, unplug under load", 900),
+    Scenario("move", "save, restore, migrate, crashes, core dumps", 1200),
+    Scenario("pvgrub", "a guest that Debian's PV GRUB boots from the guest's own disk", 600),
+    Scenario("many", "eight by weight, 64 at once, 500 created and destroyed", 9000, memory="7G"),
+]
+
+# Steps that Debian's Xen is known not to pass, and why: the comparison does not count them against the scenario.
+NO_LOG_DIRTY = "Debian builds it without shadow paging, which its live migration of PV guests needs"
+REFERENCE_CANNOT = {"migrate to localhost": NO_LOG_DIRTY, "migrate": NO_LOG_DIRTY, "migrate under load": NO_LOG_DIRTY}
+
+
+def run(scenario: Scenario, context: Context) -> list[Step]:
+    """Boots the scenario; returns its steps. Ended: the machine did not come to the scenario's end."""
+    disk = scratch_disk(context.folder / "scratch.img")
+    config = context.config(
+        kernel=str(BUILD / "dom0/vmlinux"), initrd=str(BUILD / scenario.image / "initrd"), cpus=scenario.cpus,
+        memory=scenario.memory,
+        append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={max(1, round(context.slowness))} quiet",
+        devices=["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe", "-nic", "none"])
+    try:
+        with Machine(config, context.log) as vm:
+            vm.expect(r"^@@ dom0 is up$", context.limit(180))
+            vm.expect(r"^@@ [0-9]+ ok, [0-9]+ failed$", context.limit(scenario.seconds))
+            reason = vm.wait(context.limit(60))
+            text = vm.text
+    finally:
+        disk.unlink()
+    expect(reason == "guest-shutdown", f"the machine ended by {reason} instead of a power-off")
+    found = steps(text)
+    expect(bool(found), "the scenario reported no step")
+    return found
+
+
+def case(scenario: Scenario) -> Case:
+    def judged(context: Context):
+        run(scenario, context)
+        text = context.log.read_text(encoding="utf-8")
+        expect(not failures(text), failures(text))
+        expect(f"\n@@ {scenario.name} complete\n" in text, "dom0 did not complete the scenario")
+
+    return Case(f"toolstack: {scenario.name}: {scenario.subject}", judged, scenario.quick, ("dom0", scenario.image))
+
+
+def cases() -> list[Case]:
+    return [case(scenario) for scenario in SCENARIOS]
+
+
+def measured(scenario: Scenario, name: str, hypervisor: Path, slowness: float) -> dict[str, Step]:
+    """The steps by name; those that a dead machine did not come to are missing, and its death is a step of its own."""
+    folder = BUILD.resolve() / "system" / slug(f"toolstack {scenario.name} {name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    context = Context(str(hypervisor), folder, 0, slowness)
+    try:
+        return {step.name: step for step in run(scenario, context)}
+    except (Failed, Ended) as problem:
+        found = steps(context.log.read_text(encoding="utf-8")) if context.log.exists() else []
+        return {step.name: step for step in found} | {"(the machine)": Step("(the machine)", str(problem), 0.0)}
+
+
+def verdict(step: Step | None) -> str:
+    if step is None:
+        return f"{'-':>12}"
+    return f"{'FAIL' if step.why is not None else f'{step.seconds:.1f} s':>12}"
+
+
+def compare(scenario: Scenario, results: dict[str, dict[str, Step]]) -> bool:
+    """Prints the scenario's table; True if Domus passes all that the reference passes, and the rest is explained."""
+    print(f"\n{scenario.name}: {scenario.subject}")
+    names = list(dict.fromkeys(name for found in results.values() for name in found))
+    width = max(len(name) for name in names)
+    print(f"{'':<{width}}  " + "".join(f"{name:>12}" for name in results))
+    good = True
+    for name in names:
+        row = {hypervisor: found.get(name) for hypervisor, found in results.items()}
+        why = [f"{hypervisor}: {step.why}" for hypervisor, step in row.items() if step and step.why is not None]
+        if "reference" in row and name in REFERENCE_CANNOT:
+            why.append(f"({REFERENCE_CANNOT[name]})")
+        print(f"{name:<{width}}  " + "".join(verdict(step) for step in row.values()) + "  " + "; ".join(why))
+        for hypervisor, step in row.items():
+            excused = hypervisor == "reference" and name in REFERENCE_CANNOT
+            good = good and (excused or (step is not None and step.why is None))
+    return good
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="system.toolstack", allow_abbrev=False)
+    parser.add_argument("--only", action="append", default=[], help="only this scenario (may be given again)")
+    parser.add_argument("--on", choices=("domus", "reference"), help="one hypervisor instead of both")
+    parser.add_argument("--domus", default=str(BUILD / "domus.elf"))
+    options = parser.parse_args()
+    unknown = set(options.only) - {scenario.name for scenario in SCENARIOS}
+    if unknown:
+        parser.error(f"no scenario {' '.join(sorted(unknown))}; there are {' '.join(s.name for s in SCENARIOS)}")
+    paths = {"reference": BUILD / "reference-hypervisor/xen.elf", "domus": Path(options.domus)}
+    if options.on:
+        paths = {options.on: paths[options.on]}
+    slowness = float(os.environ.get("DOMUS_SLOWNESS", "1"))
+    good = True
+    for scenario in SCENARIOS:
+        if not options.only or scenario.name in options.only:
+            results = {name: measured(scenario, name, path, slowness) for name, path in paths.items()}
+            good = compare(scenario, results) and good
+            sys.stdout.flush()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
