@@ -12,6 +12,7 @@
 #include "core/evtchn.hpp"
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
+#include "drivers/debug_keys.hpp"
 #include "hypercall/platform.hpp"
 #include "hypercall/version.hpp"
 #include "mm/page_type.hpp"
@@ -71,10 +72,14 @@ void start_platform() {
     p.log_read = console::read_ring;
     p.log_start = console::ring_start;
     p.log_clear = console::clear_ring;
+    p.debug_key = debug_keys::run;
+    p.pci_known = [](PciAddress device) { return x86::pci_config().present(device); };
     p.ioapic_read = x86::read_io_apic;
     p.enter_sleep = enter_sleep;
     p.cpu_version = cpu_version;
     p.machine_map = memory_ranges();
+    for (const Platform::MemoryRange& range : p.machine_map)
+        if (range.type == static_cast<u32>(MemoryType::usable)) p.total_pages += range.size / kPageSize;
     hypercall::set_command_line(hypervisor_arguments(boot_info));
     hypercall::set_build_id(find_build_id({build_id_start, build_id_end}));
     set_io_permitted(io_memory_permitted);

@@ -21,7 +21,7 @@ void set_input_notify(void (*notify)());
 // Dom0's reads (CONSOLEIO_read): takes up to out.size() characters.
 usize read_input(std::span<char> out);
 
-// A device received these characters. Interrupt context, or the Work::console hook.
+// A device received these characters. Interrupt context.
 void receive(std::string_view characters);
 
 }  // namespace domus::console

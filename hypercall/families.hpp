@@ -61,8 +61,9 @@ Preemptible<u32, u32, GuestAddr> console_io(Caller& caller, u32 command, u32 cou
 
 // platform_op.cpp, domctl.cpp, sysctl.cpp, mca.cpp
 Result<s64> platform_op(Caller& caller, GuestAddr op);
+// domctl, sysctl: an operation that answers RESTART is made anew, from its structure as the caller left it.
 Preemptible<GuestAddr> domctl(Caller& caller, GuestAddr op);
-Result<s64> sysctl(Caller& caller, GuestAddr op);
+Preemptible<GuestAddr> sysctl(Caller& caller, GuestAddr op);
 Result<s64> mca(Caller& caller, GuestAddr arg);
 
 // absent.cpp

@@ -45,11 +45,16 @@ struct Platform {
     u32 (*log_start)() = nullptr;
     void (*log_clear)() = nullptr;
 
+    // A debug key has been sent (drivers/debug_keys). False: it means nothing.
+    bool (*debug_key)(char key) = nullptr;
+
     // A register of the I/O APIC at this machine address, by its index in the register window. EINVAL: there
     // is none. Writes go through the owner of the interrupts, who may refuse them (EPERM).
     Result<u32> (*ioapic_read)(u64 base, u32 reg) = nullptr;
     Result<> (*ioapic_write)(u64 base, u32 reg, u32 value) = nullptr;
 
+    // Is there a PCI device at this address?
+    bool (*pci_known)(PciAddress device) = nullptr;
     // What the hardware domain says of PCI: a device has come or gone (for a virtual function, with the
     // function it is of), and the memory-mapped configuration space of some buses is reserved for it. Null:
     // nobody needs to know.
@@ -77,6 +82,7 @@ struct Platform {
         u32 type;         // E820 type
     };
     std::span<const MemoryRange> machine_map{};
+    u64 total_pages = 0;  // RAM that the loader reported
 };
 
 Platform& platform();

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "core/scheduler.hpp"
 #include "core/vcpu_time.hpp"
+#include "hypercall/bitmap.hpp"
 #include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
 #include "hypercall/platform.hpp"
@@ -30,11 +31,6 @@ Result<> settime64(Caller&, const xenpf_settime64_t& arg) {
 }
 
 // ---- firmware -----------------------------------------------------------------------------------
-
-template <class T>
-GuestAddr address_of(const T& handle) {
-    return GuestAddr(reinterpret_cast<u64>(handle.p));
-}
 
 Result<> disk_info(xenpf_firmware_info_t& info) {
     const auto disks = platform().disks;

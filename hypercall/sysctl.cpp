@@ -1,51 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // sysctl (35): the toolstack's operations on the machine. One row an operation.
-#include <algorithm>
+#include "hypercall/sysctl.hpp"
 
-#include "abi/xen.hpp"
-#include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
-#include "hypercall/platform.hpp"
 
 namespace domus::hypercall {
 
 namespace {
 
-// The log, oldest first, as much as fits.
-Result<> readconsole(Caller&, xen_sysctl_readconsole& arg) {
-    const Platform& p = platform();
-    if (p.log_read == nullptr) return fail(Error::nosys);
-    const GuestAddr buffer(reinterpret_cast<u64>(arg.buffer.p));
-    u32 at = arg.incremental != 0 ? arg.index : p.log_start();
-    u32 done = 0;
-    char text[256];
-    while (done < arg.count) {
-        const usize n = p.log_read(at, {text, std::min<usize>(sizeof text, arg.count - done)});
-        if (n == 0) break;
-        TRY(buffer.out<char>().write(done, text, n));
-        done += static_cast<u32>(n);
-    }
-    if (arg.clear != 0) p.log_clear();
-    arg.index = at;
-    arg.count = done;
-    return {};
-}
-
 constexpr Command<> kList[] = {
-    command<&readconsole>(XEN_SYSCTL_readconsole, "readconsole"),
+    command<&sysctl_readconsole>(XEN_SYSCTL_readconsole, "readconsole"),
+    command<&sysctl_physinfo>(XEN_SYSCTL_physinfo, "physinfo"),
+    command<&sysctl_sched_id>(XEN_SYSCTL_sched_id, "sched_id"),
+    command<&sysctl_debug_keys>(XEN_SYSCTL_debug_keys, "debug_keys"),
+    command<&sysctl_getcpuinfo>(XEN_SYSCTL_getcpuinfo, "getcpuinfo"),
+    command<&sysctl_availheap>(XEN_SYSCTL_availheap, "availheap"),
+    command<&sysctl_cputopoinfo>(XEN_SYSCTL_cputopoinfo, "cputopoinfo"),
+    command<&sysctl_numainfo>(XEN_SYSCTL_numainfo, "numainfo"),
+    command<&sysctl_cpupool_op>(XEN_SYSCTL_cpupool_op, "cpupool_op"),
+    command<&sysctl_pcitopoinfo>(XEN_SYSCTL_pcitopoinfo, "pcitopoinfo"),
 };
 constexpr Commands kCommands("sysctl", kList);
 
 }  // namespace
 
-Result<s64> sysctl(Caller& caller, GuestAddr op) {
+Preemptible<GuestAddr> sysctl(Caller& caller, GuestAddr op) {
     struct Header {
         u32 command, version;
     };
     static_assert(offsetof(xen_sysctl_t, u) == sizeof(Header));
     const Header header = TRY(op.in<Header>().read());
     if (header.version != XEN_SYSCTL_INTERFACE_VERSION) return fail(Error::access);
-    return kCommands.call(caller, header.command, op.offset(sizeof(Header)));
+    const Value value = kCommands.call(caller, header.command, op.offset(sizeof(Header)));
+    if (!value && value.error() == Error::restart) return again(op);
+    return value;
 }
 
 }  // namespace domus::hypercall

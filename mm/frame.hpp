@@ -50,9 +50,13 @@ inline constexpr u64 kMaxFrames = kMaxChunks * kChunkFrames;
 // too.
 void ram_add(Mfn first, u64 count);
 
+// The highest frame that is RAM.
+Mfn last_ram();
+
 namespace detail {
 extern constinit std::array<u64, kMaxChunks / 64> ram_chunks;  // bit set: the chunk has RAM, thus metadata
-}
+extern constinit u64 ram_end;                                  // the frame after the last that is RAM
+}  // namespace detail
 
 // Is there a Frame for this number? True for RAM, false for holes, device memory and numbers beyond memory.
 // Constant time.

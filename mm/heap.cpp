@@ -30,11 +30,14 @@ class BuddyNode {
     // A free block of the order, or kEnd; sets what its frames' translations need.
     u64 take(unsigned order, unsigned zone_limit, bool& stale, u32& stamp);
 
+    u64 free_between(unsigned min_bits, unsigned max_bits) const;
+
     u64 free_frames = 0, total_frames = 0, scrubbed_frames = 0;
 
   private:
     struct Zone {
         u32 orders = 0;  // bit o: the list of order o is not empty
+        u64 free = 0;    // frames
         std::array<u32, kMaxOrder + 1> head{};
     };
 
@@ -60,6 +63,7 @@ void BuddyNode::push(u64 first, unsigned order, u8 stale, u32 stamp) {
     if (!was_empty) frame(f.next).prev = static_cast<u32>(first);
     zone.head[order] = static_cast<u32>(first);
     zone.orders |= 1u << order;
+    zone.free += u64{1} << order;
     zones_ |= 1u << z;
 }
 
@@ -76,6 +80,7 @@ void BuddyNode::unlink(u64 first, unsigned order) {
         zone.orders &= ~(1u << order);
         if (zone.orders == 0) zones_ &= ~(1u << z);
     }
+    zone.free -= u64{1} << order;
     f.flags = 0;
 }
 
@@ -121,6 +126,16 @@ u64 BuddyNode::take(unsigned order, unsigned zone_limit, bool& stale, u32& stamp
         return first;
     }
     return kEnd;
+}
+
+u64 BuddyNode::free_between(unsigned min_bits, unsigned max_bits) const {
+    constexpr unsigned kBitsOfZone0 = kLowestZoneBits + kPageShift;
+    u64 sum = 0;
+    for (unsigned z = 0; z < kZones; z++) {
+        const unsigned from = z == 0 ? 0 : kBitsOfZone0 + z;
+        if (from >= min_bits && kBitsOfZone0 + z + 1 <= max_bits) sum += zone_[z].free;
+    }
+    return sum;
 }
 
 constinit Guarded<BuddyNode, Rank::heap> node0;
@@ -176,12 +191,16 @@ void free_frames(Mfn first, unsigned order) { give(first, order, 0); }
 void free_guest_frames(Mfn first, unsigned order) { give(first, order, kFrameStale); }
 
 u64 heap_free_frames() { return node0.lock()->free_frames; }
+u64 heap_free_frames(unsigned min_bits, unsigned max_bits) {
+    return node0.lock()->free_between(min_bits, max_bits);
+}
 u64 heap_total_frames() { return node0.lock()->total_frames; }
 u64 heap_scrubbed_frames() { return node0.lock()->scrubbed_frames; }
 
 void heap_reset() {
     *node0.lock() = BuddyNode{};
     detail::ram_chunks = {};
+    detail::ram_end = 0;
     fail_countdown = ~u64{0};
 }
 void heap_fail_after(u64 n) { fail_countdown = n; }

@@ -33,6 +33,9 @@ void free_guest_frames(Mfn first, unsigned order);
 
 u64 heap_free_frames();
 u64 heap_total_frames();
+// Free frames whose bytes all lie at 2^min_bits or above, and below 2^max_bits; exact where the limits are at
+// least 2^21.
+u64 heap_free_frames(unsigned min_bits, unsigned max_bits);
 u64 heap_scrubbed_frames();  // zeroed on allocation since boot
 
 // For tests: forgets all memory; and lets the allocation after the next `n` fail (once).

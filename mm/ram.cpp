@@ -8,10 +8,12 @@
 namespace domus {
 
 constinit std::array<u64, kMaxChunks / 64> detail::ram_chunks{};
+constinit u64 detail::ram_end = 0;
 
 void ram_add(Mfn first, u64 count) {
     ASSERT(first.v + count <= kMaxFrames);
     const u64 end = first.v + count;
+    if (end > detail::ram_end) detail::ram_end = end;
     for (u64 chunk = first.v / kChunkFrames; chunk * kChunkFrames < end; chunk++) {
         const u64 chunk_first = chunk * kChunkFrames, chunk_end = chunk_first + kChunkFrames;
         const u64 from = first.v > chunk_first ? first.v : chunk_first;
@@ -27,5 +29,7 @@ void ram_add(Mfn first, u64 count) {
         }
     }
 }
+
+Mfn last_ram() { return Mfn(detail::ram_end == 0 ? 0 : detail::ram_end - 1); }
 
 }  // namespace domus

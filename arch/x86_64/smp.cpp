@@ -11,6 +11,7 @@
 #include "arch/paging.hpp"
 #include "arch/time.hpp"
 #include "arch/trampoline.hpp"
+#include "arch_devices/topology.hpp"
 #include "arch_devices/tsc_sync.hpp"
 #include "base/log.hpp"
 #include "mm/frame.hpp"
@@ -18,6 +19,7 @@
 #include "port/context.hpp"
 #include "port/cpu.hpp"
 #include "port/time.hpp"
+#include "port/topology.hpp"
 
 extern "C" const char trampoline_start[], trampoline_end[];
 
@@ -28,6 +30,7 @@ namespace {
 constinit std::span<CpuCandidate> candidates;
 constinit std::span<CpuState> states;
 constinit CpuCandidate only_boot_cpu;
+constinit ApicIdFields apic_id_fields;
 
 // Long enough for a CPU of a host that is busy with other things.
 constexpr Nanos kPatience = 10 * kSecond;
@@ -182,6 +185,7 @@ Result<> find_cpus(const AcpiInfo& acpi, const SmpOptions& options) {
     const u32 used = found < most ? found : most;
     if (used < found) log(Level::info, "CPUs: using {} of {}", used, found);
     candidates = all.first(used);
+    apic_id_fields = read_apic_id_fields();
     states = TRY(boot_array<CpuState>(used));
     states[0].apic_id = all[0].apic_id;
     states[0].acpi_id = all[0].acpi_id;
@@ -225,5 +229,6 @@ namespace domus::port {
 
 u32 apic_id(CpuId cpu) { return x86::cpu_state(cpu).apic_id; }
 u32 acpi_id(CpuId cpu) { return x86::cpu_state(cpu).acpi_id; }
+CpuTopology cpu_topology(CpuId cpu) { return x86::decode_apic_id(apic_id(cpu), x86::apic_id_fields); }
 
 }  // namespace domus::port

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The operations of sysctl (public sysctl.h), one function each; rows in sysctl.cpp, bodies in
+// sysctl_SUBJECT.cpp.
+#pragma once
+
+#include "abi/xen.hpp"
+#include "hypercall/command.hpp"
+
+namespace domus::hypercall {
+
+// sysctl_console.cpp
+Result<> sysctl_readconsole(Caller& caller, xen_sysctl_readconsole& arg);
+Result<> sysctl_debug_keys(Caller& caller, const xen_sysctl_debug_keys& arg);
+
+// sysctl_machine.cpp
+Result<> sysctl_physinfo(Caller& caller, xen_sysctl_physinfo& arg);
+Result<> sysctl_getcpuinfo(Caller& caller, xen_sysctl_getcpuinfo& arg);
+Result<> sysctl_cputopoinfo(Caller& caller, xen_sysctl_cputopoinfo& arg);
+Result<> sysctl_pcitopoinfo(Caller& caller, xen_sysctl_pcitopoinfo& arg);
+
+// sysctl_memory.cpp
+Result<> sysctl_availheap(Caller& caller, xen_sysctl_availheap& arg);
+Result<> sysctl_numainfo(Caller& caller, xen_sysctl_numainfo& arg);
+
+// sysctl_scheduler.cpp
+Result<> sysctl_sched_id(Caller& caller, xen_sysctl_sched_id& arg);
+Result<> sysctl_cpupool_op(Caller& caller, xen_sysctl_cpupool_op& arg);
+
+}  // namespace domus::hypercall

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sysctl: the hypervisor's log and its debug keys.
+#include <algorithm>
+
+#include "hypercall/bitmap.hpp"
+#include "hypercall/platform.hpp"
+#include "hypercall/sysctl.hpp"
+
+namespace domus::hypercall {
+
+// The log, oldest first, as much as fits.
+Result<> sysctl_readconsole(Caller&, xen_sysctl_readconsole& arg) {
+    const Platform& p = platform();
+    if (p.log_read == nullptr) return fail(Error::nosys);
+    const GuestAddr buffer = address_of(arg.buffer);
+    u32 at = arg.incremental != 0 ? arg.index : p.log_start();
+    u32 done = 0;
+    char text[256];
+    while (done < arg.count) {
+        const usize n = p.log_read(at, {text, std::min<usize>(sizeof text, arg.count - done)});
+        if (n == 0) break;
+        TRY(buffer.out<char>().write(done, text, n));
+        done += static_cast<u32>(n);
+    }
+    if (arg.clear != 0) p.log_clear();
+    arg.index = at;
+    arg.count = done;
+    return {};
+}
+
+Result<> sysctl_debug_keys(Caller&, const xen_sysctl_debug_keys& arg) {
+    if (platform().debug_key == nullptr) return fail(Error::nosys);
+    const GuestIn<char> keys = address_of(arg.keys).in<char>();
+    // Each key is a report: more of them than keys exist are a mistake.
+    constexpr u32 kMost = 256;
+    if (arg.nr_keys > kMost) return fail(Error::toobig);
+    for (u32 i = 0; i < arg.nr_keys; i++) platform().debug_key(TRY(keys.read(i)));
+    return {};
+}
+
+}  // namespace domus::hypercall

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <vector>
+
+#include "port/topology.hpp"
+
+namespace domus::fakes {
+extern std::vector<CpuTopology> topology;  // by CPU; those past the end are cores of socket 0
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sysctl: what the toolstack asks of the machine. Expected answers to odd arguments are the reference's.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "fakes/cpuid.hpp"
+#include "fakes/topology.hpp"
+#include "mm/heap.hpp"
+#include "unit/hypercall_fixture.hpp"
+
+namespace domus::hypercall {
+namespace {
+
+std::string keys;
+
+class Sysctl : public HypercallTest {
+  protected:
+    ~Sysctl() override {
+        fakes::topology.clear();
+        fakes::cpuid_leaves.clear();
+    }
+    s64 call(u32 command, xen_sysctl_t& s) {
+        s.cmd = command;
+        s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+        put(kOp, s);
+        const s64 result = run(__HYPERVISOR_sysctl, at(kOp));
+        s = get<xen_sysctl_t>(kOp);
+        return result;
+    }
+    static constexpr u64 kOp = 0, kBuffer = 0x1000, kBuffer2 = 0x2000;
+    xen_sysctl_t s{};
+};
+
+TEST_F(Sysctl, OnlyForControl) {
+    Domain& other = make_running(7);
+    s.cmd = XEN_SYSCTL_physinfo;
+    s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    put(kOp, s);
+    EXPECT_EQ(run_as(*other.vcpu(VcpuId(0)), __HYPERVISOR_sysctl, at(kOp)), -EPERM);
+    s.interface_version++;
+    put(kOp, s);
+    EXPECT_EQ(run(__HYPERVISOR_sysctl, at(kOp)), -EACCES);
+    EXPECT_EQ(call(0, s), -ENOSYS);
+    EXPECT_EQ(call(99, s), -ENOSYS);
+    for (const u64 bad : kBadAddresses) EXPECT_EQ(run(__HYPERVISOR_sysctl, bad), -EFAULT);
+}
+
+TEST_F(Sysctl, PhysicalInfo) {
+    platform().total_pages = 4000;
+    fakes::topology = {{.core = 0}, {.core = 1}};
+    fakes::cpuid_leaves[{0, 0}] = {.eax = 7, .ebx = 0x68747541};
+    fakes::cpuid_leaves[{1, 0}] = {.ecx = 0x80002001, .edx = 0x178bfbfd};
+    fakes::cpuid_leaves[{7, 0}] = {.ebx = 5, .ecx = 6};
+    fakes::cpuid_leaves[{0xd, 1}] = {.eax = 1};  // beyond the last leaf: not there
+    fakes::cpuid_leaves[{0x80000000, 0}] = {.eax = 0x80000008};
+    fakes::cpuid_leaves[{0x80000001, 0}] = {.ecx = 7, .edx = 0x2193fbfd};
+    fakes::cpuid_leaves[{0x80000007, 0}] = {.edx = 0x100};
+    ASSERT_EQ(call(XEN_SYSCTL_physinfo, s), 0);
+    const xen_sysctl_physinfo& p = s.u.physinfo;
+    EXPECT_EQ(p.threads_per_core, 1u);
+    EXPECT_EQ(p.cores_per_socket, 2u);
+    EXPECT_EQ(p.nr_cpus, 2u);
+    EXPECT_EQ(p.max_cpu_id, 1u);
+    EXPECT_EQ(p.nr_nodes, 1u);
+    EXPECT_EQ(p.cpu_khz, port::tsc_khz());
+    EXPECT_EQ(p.total_pages, 4000u);
+    EXPECT_EQ(p.free_pages, heap_free_frames());
+    EXPECT_EQ(p.max_mfn, kFrames - 1);
+    EXPECT_NE(p.capabilities & XEN_SYSCTL_PHYSCAP_pv, 0u);
+    EXPECT_LE(p.capabilities, 2u * XEN_SYSCTL_PHYSCAP_MAX - 1);
+    const u32 expected[8] = {0x178bf3fd, 0x80002001, 0x20100800, 7, 0, 5, 6, 0x100};
+    for (int i = 0; i < 8; i++) EXPECT_EQ(p.hw_cap[i], expected[i]) << i;
+
+    fakes::topology = {{.thread = 0}, {.thread = 1}};
+    ASSERT_EQ(call(XEN_SYSCTL_physinfo, s), 0);
+    EXPECT_EQ(s.u.physinfo.threads_per_core, 2u);
+    EXPECT_EQ(s.u.physinfo.cores_per_socket, 1u);
+}
+
+TEST_F(Sysctl, CpuInfo) {
+    idle(1);
+    advance(5 * kMillisecond);
+    s.u.getcpuinfo.max_cpus = 8;
+    set_handle(s.u.getcpuinfo.info, at(kBuffer));
+    put(kBuffer, std::vector<u64>(4, 77));
+    ASSERT_EQ(call(XEN_SYSCTL_getcpuinfo, s), 0);
+    EXPECT_EQ(s.u.getcpuinfo.nr_cpus, 2u);
+    const auto times = get<u64>(kBuffer, 4);
+    EXPECT_EQ(times[0], 0u);
+    EXPECT_GE(times[1], 5'000'000u);
+    EXPECT_EQ(times[2], 77u);
+    s.u.getcpuinfo.max_cpus = 1;
+    ASSERT_EQ(call(XEN_SYSCTL_getcpuinfo, s), 0);
+    EXPECT_EQ(s.u.getcpuinfo.nr_cpus, 1u);
+    set_handle(s.u.getcpuinfo.info, 0);
+    EXPECT_EQ(call(XEN_SYSCTL_getcpuinfo, s), -EFAULT);
+}
+
+TEST_F(Sysctl, CpuTopology) {
+    fakes::topology = {{.thread = 0, .core = 3, .socket = 1}, {.thread = 1, .core = 4, .socket = 2}};
+    auto& t = s.u.cputopoinfo;
+    t.num_cpus = 0;
+    ASSERT_EQ(call(XEN_SYSCTL_cputopoinfo, s), 0);
+    EXPECT_EQ(t.num_cpus, 2u) << "without a list it is the question how many there are";
+    set_handle(t.cputopo, at(kBuffer));
+    t.num_cpus = 5;
+    put(kBuffer, std::vector<u32>(9, 77));
+    ASSERT_EQ(call(XEN_SYSCTL_cputopoinfo, s), 0);
+    EXPECT_EQ(t.num_cpus, 2u);
+    EXPECT_EQ(get<u32>(kBuffer, 9), (std::vector<u32>{3, 1, 0, 4, 2, 0, 77, 77, 77}));
+    t.num_cpus = 1;
+    put(kBuffer, std::vector<u32>(9, 77));
+    ASSERT_EQ(call(XEN_SYSCTL_cputopoinfo, s), 0);
+    EXPECT_EQ(t.num_cpus, 1u);
+    EXPECT_EQ(get<u32>(kBuffer, 4), (std::vector<u32>{3, 1, 0, 77}));
+    set_handle(t.cputopo, 0xffff800000000000);
+    EXPECT_EQ(call(XEN_SYSCTL_cputopoinfo, s), -EFAULT);
+}
+
+TEST_F(Sysctl, Nodes) {
+    auto& n = s.u.numainfo;
+    ASSERT_EQ(call(XEN_SYSCTL_numainfo, s), 0);
+    EXPECT_EQ(n.num_nodes, 1u);
+    n.num_nodes = 4;
+    set_handle(n.meminfo, at(kBuffer));
+    set_handle(n.distance, at(kBuffer2));
+    put(kBuffer, std::vector<u64>(3, 77));
+    put(kBuffer2, std::vector<u32>(2, 77));
+    ASSERT_EQ(call(XEN_SYSCTL_numainfo, s), 0);
+    EXPECT_EQ(n.num_nodes, 1u);
+    EXPECT_EQ(get<u64>(kBuffer, 3),
+              (std::vector<u64>{kFrames * kPageSize, heap_free_frames() * kPageSize, 77}));
+    EXPECT_EQ(get<u32>(kBuffer2, 2), (std::vector<u32>{10, 77}));
+    n.num_nodes = 0;
+    ASSERT_EQ(call(XEN_SYSCTL_numainfo, s), 0);
+    EXPECT_EQ(n.num_nodes, 0u);
+}
+
+TEST_F(Sysctl, AvailableHeap) {
+    auto& a = s.u.availheap;
+    const auto ask = [&](u32 min, u32 max, s32 node) {
+        a.min_bitwidth = min, a.max_bitwidth = max, a.node = node;
+        EXPECT_EQ(call(XEN_SYSCTL_availheap, s), 0);
+        return a.avail_bytes;
+    };
+    const u64 all = heap_free_frames() * kPageSize;
+    EXPECT_EQ(ask(0, 0, -1), all);
+    EXPECT_EQ(ask(0, 0, 0), all);
+    EXPECT_EQ(ask(0, 0, 1), 0u);
+    EXPECT_EQ(ask(0, 64, -1), all);
+    EXPECT_EQ(ask(24, 0, -1), 0u) << "the machine ends at 16 MiB";
+    const u64 upper = ask(23, 24, -1), lower = ask(0, 23, -1);
+    EXPECT_GT(upper, 0u);
+    EXPECT_GT(lower, 0u);
+    EXPECT_EQ(upper + lower, all);
+    EXPECT_EQ(ask(40, 30, -1), 0u);
+}
+
+TEST_F(Sysctl, PciTopology) {
+    platform().pci_known = [](PciAddress a) { return a.bus == 0; };
+    auto& p = s.u.pcitopoinfo;
+    EXPECT_EQ(call(XEN_SYSCTL_pcitopoinfo, s), -EINVAL);
+    set_handle(p.devs, at(kBuffer));
+    set_handle(p.nodes, at(kBuffer2));
+    put(kBuffer, std::vector<physdev_pci_device_t>{{0, 0, 8}, {0, 5, 8}, {0, 0, 0}});
+    p.num_devs = 2;
+    put(kBuffer2, std::vector<u32>(3, 77));
+    ASSERT_EQ(call(XEN_SYSCTL_pcitopoinfo, s), 0);
+    EXPECT_EQ(p.num_devs, 2u);
+    EXPECT_EQ(get<u32>(kBuffer2, 3), (std::vector<u32>{XEN_INVALID_NODE_ID, XEN_INVALID_DEV, 77}));
+    // A long list may be answered in parts.
+    machine.preempt = true;
+    p.num_devs = 3;
+    ASSERT_EQ(call(XEN_SYSCTL_pcitopoinfo, s), 0);
+    EXPECT_EQ(p.num_devs, 1u);
+}
+
+TEST_F(Sysctl, DebugKeys) {
+    keys.clear();
+    EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), -ENOSYS);
+    platform().debug_key = [](char c) {
+        keys += c;
+        return c != '?';
+    };
+    put(kBuffer, std::vector<char>{'r', '?', 'q'});
+    set_handle(s.u.debug_keys.keys, at(kBuffer));
+    s.u.debug_keys.nr_keys = 3;
+    EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), 0);
+    EXPECT_EQ(keys, "r?q");
+    s.u.debug_keys.nr_keys = ~0u;
+    EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), -E2BIG);
+    s.u.debug_keys.nr_keys = 1;
+    set_handle(s.u.debug_keys.keys, 0);
+    EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), -EFAULT);
+}
+
+TEST_F(Sysctl, ThePoolOfAll) {
+    ASSERT_EQ(call(XEN_SYSCTL_sched_id, s), 0);
+    EXPECT_EQ(s.u.sched_id.sched_id, u32{XEN_SCHEDULER_CREDIT2});
+    s = {};
+    auto& p = s.u.cpupool_op;
+    p.op = XEN_SYSCTL_CPUPOOL_OP_INFO;
+    set_handle(p.cpumap.bitmap, at(kBuffer));
+    p.cpumap.nr_bits = 16;
+    put(kBuffer, std::vector<u8>(4, 0xee));
+    ASSERT_EQ(call(XEN_SYSCTL_cpupool_op, s), 0);
+    EXPECT_EQ(p.cpupool_id, 0u);
+    EXPECT_EQ(p.sched_id, u32{XEN_SCHEDULER_CREDIT2});
+    EXPECT_EQ(p.n_dom, 1u);
+    EXPECT_EQ(get<u8>(kBuffer, 4), (std::vector<u8>{3, 0, 0xee, 0xee}));
+    p.cpupool_id = 1;
+    EXPECT_EQ(call(XEN_SYSCTL_cpupool_op, s), -ENOENT) << "the end of the walk";
+    p.op = XEN_SYSCTL_CPUPOOL_OP_FREEINFO;
+    ASSERT_EQ(call(XEN_SYSCTL_cpupool_op, s), 0);
+    EXPECT_EQ(get<u8>(kBuffer, 4), (std::vector<u8>{0, 0, 0xee, 0xee}));
+    p.op = 9;
+    EXPECT_EQ(call(XEN_SYSCTL_cpupool_op, s), -ENOSYS);
+}
+
+}  // namespace
+}  // namespace domus::hypercall
