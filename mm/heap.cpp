@@ -129,11 +129,10 @@ u64 BuddyNode::take(unsigned order, unsigned zone_limit, bool& stale, u32& stamp
 }
 
 u64 BuddyNode::free_between(unsigned min_bits, unsigned max_bits) const {
-    constexpr unsigned kBitsOfZone0 = kLowestZoneBits + kPageShift;
     u64 sum = 0;
     for (unsigned z = 0; z < kZones; z++) {
-        const unsigned from = z == 0 ? 0 : kBitsOfZone0 + z;
-        if (from >= min_bits && kBitsOfZone0 + z + 1 <= max_bits) sum += zone_[z].free;
+        const unsigned bits = kLowestZoneBits + kPageShift + z + 1;
+        if (bits >= min_bits && bits <= max_bits) sum += zone_[z].free;
     }
     return sum;
 }

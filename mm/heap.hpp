@@ -33,8 +33,7 @@ void free_guest_frames(Mfn first, unsigned order);
 
 u64 heap_free_frames();
 u64 heap_total_frames();
-// Free frames whose bytes all lie at 2^min_bits or above, and below 2^max_bits; exact where the limits are at
-// least 2^21.
+// Free frames whose addresses need min_bits to max_bits bits. Those that need 21 or less count as one.
 u64 heap_free_frames(unsigned min_bits, unsigned max_bits);
 u64 heap_scrubbed_frames();  // zeroed on allocation since boot
 

@@ -149,8 +149,8 @@ TEST_F(Sysctl, AvailableHeap) {
     EXPECT_EQ(ask(0, 0, 0), all);
     EXPECT_EQ(ask(0, 0, 1), 0u);
     EXPECT_EQ(ask(0, 64, -1), all);
-    EXPECT_EQ(ask(24, 0, -1), 0u) << "the machine ends at 16 MiB";
-    const u64 upper = ask(23, 24, -1), lower = ask(0, 23, -1);
+    EXPECT_EQ(ask(25, 0, -1), 0u) << "the machine ends at 16 MiB";
+    const u64 upper = ask(24, 24, -1), lower = ask(0, 23, -1);
     EXPECT_GT(upper, 0u);
     EXPECT_GT(lower, 0u);
     EXPECT_EQ(upper + lower, all);
