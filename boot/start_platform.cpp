@@ -66,7 +66,7 @@ bool io_memory_permitted(DomId id, Mfn m, bool) {
 
 void start_platform() {
     Platform& p = hypercall::platform();
-    p.console_write = console::write_raw;
+    p.console_write = console::write_dom0;
     p.console_read = console::read_input;
     p.console_guest = console::write_guest;
     p.log_read = console::read_ring;

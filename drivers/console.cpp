@@ -71,16 +71,22 @@ class Locked {
     bool mine_ = false;
 };
 
-void emit(std::string_view text) {
+// Only to the outputs: what the control domain prints is not a message of the hypervisor's, and `xl dmesg`
+// shows the ring.
+void show(std::string_view text) {
     if (text.empty()) return;
-    state.ring.put(text);
     for (usize i = 0; i < state.output_count; i++) state.outputs[i].write(state.outputs[i].device, text);
     state.at_line_start = text.back() == '\n';
 }
 
+void emit(std::string_view text) {
+    state.ring.put(text);
+    show(text);
+}
+
 void emit_line(std::string_view prefix, std::string_view line) {
     char stamp[48];
-    if (!state.at_line_start) emit("\n");  // dom0 was in the middle of a line
+    if (!state.at_line_start) show("\n");  // dom0 was in the middle of a line
     emit(prefix);
     if (state.stamp != StampKind::none)
         emit(std::string_view(stamp,
@@ -165,6 +171,11 @@ void set_wall_clock(port::WallClock at_zero) {
 void write_raw(std::string_view text) {
     Locked lock;
     emit(text);
+}
+
+void write_dom0(std::string_view text) {
+    Locked lock;
+    show(text);
 }
 
 void write_guest(DomId domain, std::string_view line) {

@@ -42,8 +42,11 @@ Result<> set_timestamps(std::string_view value);    // none, date, datems, boot,
 // What time it was at system time 0; timestamps of kind date need it.
 void set_wall_clock(port::WallClock at_zero);
 
-// Text as it is, without prefix, level or line structure: dom0's console output.
+// Text as it is, without prefix, level or line structure: what debug keys show.
 void write_raw(std::string_view text);
+
+// The same for dom0's console output, which goes to the outputs only: the ring is the hypervisor's own words.
+void write_dom0(std::string_view text);
 
 // Text from a domain without privileges, shown as "(dN) text": control characters are dropped.
 void write_guest(DomId domain, std::string_view line);

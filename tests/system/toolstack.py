@@ -26,6 +26,7 @@ class Scenario:
     cpus: int = 2
     memory: str = "3G"
     image: str = "toolstack"
+    tools: bool = False  # the disk with fio and iperf3
 
 
 SCENARIOS = [
@@ -36,7 +37,9 @@ SCENARIOS = [
     Scenario("cpus", "vCPU hot-plug, pinning, credit2, rtds, cpupools", 600, cpus=4),
     Scenario("plug", "disks and network cards: data, hot-plug, unplug under load", 900),
     Scenario("move", "save, restore, migrate, crashes, core dumps", 1200),
+    Scenario("load", "fio with verification, iperf3", 900, tools=True),
     Scenario("pvgrub", "a guest that Debian's PV GRUB boots from the guest's own disk", 600),
+    Scenario("libvirt", "a guest's life by virsh -c xen:///system", 900, image="libvirt"),
     Scenario("many", "eight by weight, 64 at once, 500 created and destroyed", 9000, memory="7G"),
 ]
 
@@ -48,11 +51,14 @@ REFERENCE_CANNOT = {"migrate to localhost": NO_LOG_DIRTY, "migrate": NO_LOG_DIRT
 def run(scenario: Scenario, context: Context) -> list[Step]:
     """Boots the scenario; returns its steps. Ended: the machine did not come to the scenario's end."""
     disk = scratch_disk(context.folder / "scratch.img")
+    devices = ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe", "-nic", "none"]
+    if scenario.tools:
+        devices += ["-drive", f"file={BUILD / 'guest-tools/root.ext4'},format=raw,if=virtio,readonly=on"]
     config = context.config(
         kernel=str(BUILD / "dom0/vmlinux"), initrd=str(BUILD / scenario.image / "initrd"), cpus=scenario.cpus,
         memory=scenario.memory,
         append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={max(1, round(context.slowness))} quiet",
-        devices=["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe", "-nic", "none"])
+        devices=devices)
     try:
         with Machine(config, context.log) as vm:
             vm.expect(r"^@@ dom0 is up$", context.limit(180))
@@ -74,7 +80,8 @@ def case(scenario: Scenario) -> Case:
         expect(not failures(text), failures(text))
         expect(f"\n@@ {scenario.name} complete\n" in text, "dom0 did not complete the scenario")
 
-    return Case(f"toolstack: {scenario.name}: {scenario.subject}", judged, scenario.quick, ("dom0", scenario.image))
+    return Case(f"toolstack: {scenario.name}: {scenario.subject}", judged, scenario.quick,
+                ("dom0", scenario.image) + (("guest-tools",) if scenario.tools else ()))
 
 
 def cases() -> list[Case]:

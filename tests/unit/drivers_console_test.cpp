@@ -158,9 +158,9 @@ TEST_F(Console, GuestLinesAreLimitedAndTheLossIsTold) {
 
 TEST_F(Console, RawOutputKeepsLinesWhole) {
     ASSERT_TRUE(console::attach(output()));
-    console::write_raw("half a li");
+    console::write_dom0("half a li");
     log(Level::error, "oops");
-    console::write_raw("ne\n");
+    console::write_dom0("ne\n");
     log(Level::error, "fine");
     EXPECT_EQ(take(), "half a li\n(domus) oops\nne\n(domus) fine\n");
 }
@@ -195,6 +195,19 @@ TEST_F(Console, RingReadsLikeReadconsole) {
     console::set_ring(larger);
     index = 0;
     EXPECT_EQ(std::string(out, console::read_ring(index, out)), "(domus) one\n(domus) two\n");
+}
+
+TEST_F(Console, RingHoldsOnlyTheHypervisorsWords) {
+    ASSERT_TRUE(console::attach(output()));
+    u32 index = console::ring_end();
+    console::write_dom0("dom0 says half a li");
+    log(Level::error, "oops");
+    console::write_dom0("ne\n");
+    char out[64];
+    EXPECT_EQ(std::string(out, console::read_ring(index, out)), "(domus) oops\n");
+    EXPECT_EQ(take(), "dom0 says half a li\n(domus) oops\nne\n");
+    console::write_raw("keys\n");
+    EXPECT_EQ(std::string(out, console::read_ring(index, out)), "keys\n");
 }
 
 TEST_F(Console, ReentryFromTheOutputDoesNotHang) {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from image import dom0, full_root, reference, toolstack
+from image import dom0, full_root, guest_tools, reference, toolstack
 from image.apt import Apt, AptError
 from image.stage import StageError
 
@@ -30,6 +30,7 @@ class Recipe:
 RECIPES = {
     "dom0": Recipe(lambda apt, work, out: dom0.make(apt, HERE / "root", work, out), ("root",)),
     "full-root": Recipe(lambda apt, work, out: full_root.make(apt, HERE / "full-root", work, out), ("full-root",)),
+    "guest-tools": Recipe(guest_tools.make),
     "reference-hypervisor": Recipe(reference.make),
 }
 for variant in ("toolstack", "libvirt"):

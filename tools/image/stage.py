@@ -82,10 +82,12 @@ class Stage:
         text = subprocess.run(["readelf", "--wide", "--dynamic", "--program-headers", file],
                               capture_output=True, text=True, check=True).stdout
         loader = [self._merged(path.lstrip("/")) for path in re.findall(r"interpreter: (\S+)\]", text)]
-        return loader + [self._library(name) for name in re.findall(r"\(NEEDED\).*\[(.+)\]", text)]
+        own_folders = tuple(self._merged(folder.lstrip("/")) for paths in re.findall(r"\(R(?:UN)?PATH\).*\[(.+)\]", text)
+                            for folder in paths.split(":"))
+        return loader + [self._library(name, own_folders) for name in re.findall(r"\(NEEDED\).*\[(.+)\]", text)]
 
-    def _library(self, name: str) -> str:
-        for folder in LIBRARY_FOLDERS:
+    def _library(self, name: str, own_folders: tuple[str, ...]) -> str:
+        for folder in own_folders + LIBRARY_FOLDERS:
             if (self.root / folder / name).exists():
                 return f"{folder}/{name}"
         raise StageError(f"no package has the library {name}")

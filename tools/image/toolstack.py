@@ -20,8 +20,7 @@ from image.stage import Stage, make_merged_usr
 PACKAGES = """xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen grub-xen-host busybox-static
     bash dash coreutils util-linux mount sed grep mawk findutils iproute2 bridge-utils kmod iputils-ping
     procps e2fsprogs iperf3""".split()
-LIBVIRT_PACKAGES = """libvirt-daemon libvirt-daemon-driver-xen libvirt-clients libvirt-daemon-system-sysv
-    libvirt-daemon-config-network""".split()
+LIBVIRT_PACKAGES = ["libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients"]
 # Packages of the closure that nothing here runs: documentation, maintainer scripts' helpers, interpreters.
 UNUSED = ("iso-codes", "python3", "libpython3", "grub-common", "initramfs", "dpkg", "perl", "udev", "adduser",
           "debconf", "linux-base", "logsave", "passwd", "libssl-dev")
