@@ -69,6 +69,7 @@ def make_base(apt: Apt, guest_files: Path, work: Path, out: Path, libvirt: bool 
     for folder in FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "var/run").symlink_to("/run")
+    (root / "var/lock").symlink_to("/run/lock")
 
     (root / "guest").mkdir()
     packed = (stage.root / f"boot/vmlinuz-{version}").read_bytes()
