@@ -158,6 +158,7 @@ std::string_view error_name(Error e) {
         case Error::timedout: return "ETIMEDOUT";
         case Error::opnotsupp: return "EOPNOTSUPP";
         case Error::addrinuse: return "EADDRINUSE";
+        case Error::addrnotavail: return "EADDRNOTAVAIL";
     }
     return "E?";
 }

@@ -45,6 +45,7 @@ enum class Error : int {
     timedout = 110,
     opnotsupp = 95,
     addrinuse = 98,
+    addrnotavail = 99,
 };
 
 template <class T = void>

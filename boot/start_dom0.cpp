@@ -12,18 +12,16 @@
 #include "boot/modules.hpp"
 #include "boot/start.hpp"
 #include "boot/unpack.hpp"
+#include "core/affinity.hpp"
 #include "core/domain.hpp"
 #include "core/pages.hpp"
-#include "core/scheduler.hpp"
 #include "core/vcpu_op.hpp"
 #include "hypercall/dispatch.hpp"
 #include "mm/box.hpp"
 #include "mm/heap.hpp"
-#include "mm/objects.hpp"
 #include "mm/page_type.hpp"
 #include "port/cpu.hpp"
 #include "port/memory.hpp"
-#include "port/time.hpp"
 
 namespace domus::boot {
 
@@ -100,16 +98,14 @@ Domain& create_dom0(const Dom0Memory& memory) {
 
 // vCPU n on CPU n, for as long as dom0 lives.
 void pin_vcpus(Domain& d) {
-    const usize words = (port::cpu_count() + 63) / 64;
+    const usize words = core::cpu_set_words();
     core::for_each_vcpu(d, [&](Vcpu& v) {
         const u32 cpu = v.id.v % port::cpu_count();
-        const Result<void*> memory = allocate(words * sizeof(u64));
-        if (!memory) refuse("no memory for dom0's CPU masks. Give the machine more memory.");
-        auto* const mask = static_cast<u64*>(*memory);
-        __builtin_memset(mask, 0, words * sizeof(u64));
-        mask[cpu / 64] = u64{1} << (cpu % 64);
-        const sched::CpuMask only{mask, static_cast<u32>(words)};
-        if (const Result<> r = core::scheduler().set_affinity(v.sched, only, only, port::now()); !r)
+        const Result<Array<u64>> mask = make_array<u64>(words);
+        if (!mask) refuse("no memory for dom0's CPU masks. Give the machine more memory.");
+        (*mask)[cpu / 64] = u64{1} << (cpu % 64);
+        const std::span<const u64> only{mask->data(), words};
+        if (const Result<> r = core::set_affinity(v, only, only); !r)
             log(Level::warning, "dom0's vCPU {} cannot be pinned to CPU {} ({})", v.id, cpu, r.error());
         else
             v.pinned = true;

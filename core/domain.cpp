@@ -30,6 +30,7 @@ struct NewDomain {
     ~NewDomain() {
         if (!d) return;
         free_grant_table(*d);
+        leave_pool(*d);
         if (d->shared_mfn != kNoMfn) free_shared_page(d->shared_mfn);
     }
 };
@@ -55,6 +56,7 @@ Result<Domain*> create_domain(DomId id, const DomainConfig& config) {
     d.pages.max = config.max_pages;
     d.events.max_port = config.max_port;
     d.pause_count.store(1);
+    TRY(join_pool(d, config.cpupool));
     TRY(init_grant_table(d, config.max_grant_frames, config.max_grant_version));
     d.shared_mfn = TRY(allocate_shared_page(d));
     d.shared = port::frame_ptr<shared_info_t>(d.shared_mfn);
@@ -78,15 +80,23 @@ Result<Vcpu*> create_vcpu(Domain& d, VcpuId id) {
     v->sched.domain = d.id;
     v->sched.vcpu = id;
     init_vcpu_timers(*v);
+    v->sched.group = &d.sched_group;
+    TRY(create_affinity(*v));
     TRY(port::vcpu_create(*v));
-    scheduler().add_unit(v->sched, port::now());
     Vcpu* made = v.release();
+    // The domain must not change its pool, nor its share, before the vCPU counts as one of its own.
+    LockGuard guard(pools_lock());
+    const Nanos now = port::now();
+    scheduler().add_unit(made->sched, *d.pool->engine, now);
+    if (d.share.weight != DomainShare{}.weight)
+        static_cast<void>(scheduler().set_share(made->sched, {.weight = d.share.weight}, now));
     __atomic_store_n(&d.vcpus[id.v], made, __ATOMIC_RELEASE);
     return made;
 }
 
 void free_domain(Domain* d) {
     for_each_vcpu(*d, [](Vcpu& v) { free_vcpu(&v); });
+    leave_pool(*d);
     Box<Domain>::adopt(d).reset();
 }
 

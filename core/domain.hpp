@@ -6,6 +6,7 @@
 
 #include "abi/xen.hpp"
 #include "base/types.hpp"
+#include "core/cpupool.hpp"
 #include "core/evtchn.hpp"
 #include "core/grant_table.hpp"
 #include "core/pages.hpp"
@@ -26,6 +27,7 @@ struct DomainConfig {
     u32 max_port = core::kMaxPorts - 1;
     u32 max_grant_frames = 64;  // frames of the shared grant table
     u32 max_grant_version = 2;
+    u32 cpupool = 0;  // the pool whose CPUs run it
 };
 inline constexpr u32 kMaxVcpus = 8192;  // a 64-bit PV guest's limit in the ABI's tools
 
@@ -62,6 +64,13 @@ struct Domain {
     s32 shutdown_code = -1;
     EvtPort suspend_port{};  // told instead of VIRQ_DOM_EXC on SHUTDOWN_suspend; 0 if none (domctl subscribe)
 
+    // Changed under the pools' lock (core/cpupool.hpp).
+    core::CpuPool* pool = nullptr;
+    core::DomainShare share;
+    sched::Group sched_group;
+    u64 node_affinity = 1;  // NUMA nodes that its memory should come from
+    bool node_affinity_given = false;
+
     core::DomainPages pages;
     core::EventChannels events;
     core::PirqTable pirqs;
@@ -89,7 +98,7 @@ void for_each_vcpu(const Domain& d, F&& f) {
 }
 
 // A domain with its shared info page and no vCPUs, findable, paused once. EINVAL: a limit or the id is out of
-// range. EEXIST. ENOMEM.
+// range. EEXIST. ENOMEM. NOENT: no such CPU pool.
 Result<Domain*> create_domain(DomId id, const DomainConfig& config);
 
 // vCPU ids are given in rising order from 0; the first 32 find their vcpu_info in the shared info page. It is

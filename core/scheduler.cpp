@@ -2,6 +2,8 @@
 #include "core/scheduler.hpp"
 
 #include "base/intrusive.hpp"
+#include "base/log.hpp"
+#include "core/cpupool.hpp"
 #include "core/per_cpu.hpp"
 #include "core/timer.hpp"
 #include "core/vcpu.hpp"
@@ -26,12 +28,17 @@ sched::Engine& scheduler() { return engine; }
 
 Result<> init_scheduler(std::string_view policy) {
     const sched::Policy* chosen = policy.empty() ? &sched::default_policy() : sched::find_policy(policy);
-    if (chosen == nullptr) return fail(Error::inval);
+    if (chosen == nullptr) {
+        chosen = &sched::default_policy();
+        log(Level::warning, "sched={}: there is no such scheduler here; going on with {}", policy,
+            chosen->name);
+    }
     TRY(attach_per_cpu(looks));
     const u32 cpus = port::cpu_count();
-    const usize size = sched::Engine::storage_size(cpus);
+    const usize size = sched::Engine::storage_size(cpus, *chosen);
     auto* storage = static_cast<unsigned char*>(TRY(allocate(size, 64)));  // for ever
-    return engine.init(cpus, *chosen, {storage, size});
+    TRY(engine.init(cpus, *chosen, {storage, size}));
+    return init_pools();
 }
 
 Vcpu& vcpu_of(sched::Unit& unit) { return *detail::owner_of<Vcpu, &Vcpu::sched>(&unit); }

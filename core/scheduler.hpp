@@ -12,8 +12,8 @@ struct Vcpu;
 
 namespace domus::core {
 
-// Starts the engine for all CPUs. `policy` as in the sched= option; empty: the default. EINVAL: no such
-// policy. ENOMEM.
+// Starts the engine for all CPUs, and pool 0. `policy` as in the sched= option; empty: the default, which is
+// also taken, and the log says so, where there is none of this name. ENOMEM.
 Result<> init_scheduler(std::string_view policy = {});
 sched::Engine& scheduler();
 

@@ -9,6 +9,7 @@
 #include "arch_state/pv_vcpu.hpp"
 #include "base/result.hpp"
 #include "base/types.hpp"
+#include "core/affinity.hpp"
 #include "core/timer.hpp"
 #include "port/lock.hpp"
 #include "sched/unit.hpp"
@@ -42,6 +43,7 @@ struct Vcpu {
     std::atomic<bool> initialised{false};  // has a context to run
     std::atomic<bool> initialising{false};
     bool pinned = false;  // to one CPU for ever (dom0_vcpus_pin)
+    core::Affinity affinity;
 
     // SCHEDOP_poll: which port it waits for: none, one, or several.
     static constexpr u32 kPollNone = 0, kPollMany = ~u32{0};

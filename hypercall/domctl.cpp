@@ -18,6 +18,12 @@ constexpr DomctlRow kList[] = {
     // domctl_life.cpp
     row<&domctl_pausedomain>(XEN_DOMCTL_pausedomain, "pausedomain"),
     row<&domctl_unpausedomain>(XEN_DOMCTL_unpausedomain, "unpausedomain"),
+    // domctl_sched.cpp
+    row<&domctl_setvcpuaffinity>(XEN_DOMCTL_setvcpuaffinity, "setvcpuaffinity"),
+    row<&domctl_getvcpuaffinity>(XEN_DOMCTL_getvcpuaffinity, "getvcpuaffinity"),
+    row<&domctl_setnodeaffinity>(XEN_DOMCTL_setnodeaffinity, "setnodeaffinity"),
+    row<&domctl_getnodeaffinity>(XEN_DOMCTL_getnodeaffinity, "getnodeaffinity"),
+    row<&domctl_scheduler_op>(XEN_DOMCTL_scheduler_op, "scheduler_op"),
 };
 constexpr Commands kCommands("domctl", kList);
 

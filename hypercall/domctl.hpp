@@ -30,4 +30,12 @@ using DomctlOpenRow = Command<DomctlHeader&>;
 Result<> domctl_pausedomain(Caller& caller, Domain& d);
 Result<> domctl_unpausedomain(Caller& caller, Domain& d);
 
+// ---- domctl_sched.cpp: where and how much its vCPUs run
+
+Result<> domctl_setvcpuaffinity(Caller& caller, Domain& d, xen_domctl_vcpuaffinity& arg);
+Result<> domctl_getvcpuaffinity(Caller& caller, Domain& d, xen_domctl_vcpuaffinity& arg);
+Result<> domctl_setnodeaffinity(Caller& caller, Domain& d, const xen_domctl_nodeaffinity& arg);
+Result<> domctl_getnodeaffinity(Caller& caller, Domain& d, xen_domctl_nodeaffinity& arg);
+Result<> domctl_scheduler_op(Caller& caller, Domain& d, xen_domctl_scheduler_op& arg);
+
 }  // namespace domus::hypercall

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "abi/xen.hpp"
+#include "core/affinity.hpp"
 #include "core/domain.hpp"
 #include "core/watchdog.hpp"
 #include "hypercall/command.hpp"
@@ -55,6 +56,12 @@ Result<s64> watchdog(Caller& caller, const sched_watchdog_t& arg) {
     return s64{TRY(core::watchdog(caller.domain, arg.id, arg.timeout, port::now()))};
 }
 
+// Binds the calling vCPU to a CPU, or ends that (a negative number).
+Result<> pin_override(Caller& caller, const sched_pin_override_t& arg) {
+    if (arg.pcpu < 0) return core::override_affinity(caller.vcpu, std::nullopt);
+    return core::override_affinity(caller.vcpu, CpuId(static_cast<u32>(arg.pcpu)));
+}
+
 constexpr Command<> kList[] = {
     command<&yield>(SCHEDOP_yield, "yield"),
     command<&block>(SCHEDOP_block, "block"),
@@ -63,6 +70,7 @@ constexpr Command<> kList[] = {
     command<&remote_shutdown>(SCHEDOP_remote_shutdown, "remote_shutdown", Who::control),
     command<&shutdown_code>(SCHEDOP_shutdown_code, "shutdown_code"),
     command<&watchdog>(SCHEDOP_watchdog, "watchdog"),
+    command<&pin_override>(SCHEDOP_pin_override, "pin_override", Who::hardware),
 };
 constexpr Commands kCommands("sched_op", kList);
 

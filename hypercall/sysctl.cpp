@@ -18,6 +18,7 @@ constexpr Command<> kList[] = {
     command<&sysctl_cputopoinfo>(XEN_SYSCTL_cputopoinfo, "cputopoinfo"),
     command<&sysctl_numainfo>(XEN_SYSCTL_numainfo, "numainfo"),
     command<&sysctl_cpupool_op>(XEN_SYSCTL_cpupool_op, "cpupool_op"),
+    command<&sysctl_scheduler_op>(XEN_SYSCTL_scheduler_op, "scheduler_op"),
     command<&sysctl_pcitopoinfo>(XEN_SYSCTL_pcitopoinfo, "pcitopoinfo"),
 };
 constexpr Commands kCommands("sysctl", kList);

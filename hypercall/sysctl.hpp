@@ -25,5 +25,6 @@ Result<> sysctl_numainfo(Caller& caller, xen_sysctl_numainfo& arg);
 // sysctl_scheduler.cpp
 Result<> sysctl_sched_id(Caller& caller, xen_sysctl_sched_id& arg);
 Result<> sysctl_cpupool_op(Caller& caller, xen_sysctl_cpupool_op& arg);
+Result<> sysctl_scheduler_op(Caller& caller, xen_sysctl_scheduler_op& arg);
 
 }  // namespace domus::hypercall

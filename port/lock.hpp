@@ -23,6 +23,7 @@ enum class Rank : u8 {
     pirq,
     ranges,      // a domain's I/O permissions
     vcpu_state,  // why a vCPU runs or not
+    cpupools,    // pools of CPUs, and where vCPUs may run
     scheduler,
     vcpu_time,  // a vCPU's timers
     timer,

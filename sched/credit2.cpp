@@ -45,6 +45,7 @@ struct Account {
     Nanos charged = 0;  // up to when its running is in its key; while it sleeps, when it last ran
     u32 weight = 256;
     bool lent = false;  // a grain, because it woke up and has not run since
+    Nanos budget = 0;   // what it has taken of its capped domain's time, ns of real time
 };
 
 Bank& bank(Queue& q) { return q.policy.as<Bank>(); }
@@ -70,6 +71,29 @@ Nanos to_real(const Bank& b, const Account& a, Nanos virtual_time) {
     return (virtual_time * a.weight) >> b.scale_shift;
 }
 
+bool capped(const Unit& u) { return u.group != nullptr && u.group->capped(); }
+
+// May it run as far as its domain's cap goes? If not, `release` says when that will have changed.
+bool funded(Unit& u, Nanos now) {
+    if (!capped(u)) [[likely]]
+        return true;
+    Account& a = account(u);
+    if (a.budget <= 0) a.budget = u.group->take(a.budget, kMaxSlice, now, u.release);
+    return a.budget > 0;
+}
+void give_back(Unit& u) {
+    Account& a = account(u);
+    if (!capped(u) || a.budget <= 0) return;
+    u.group->give(a.budget);
+    a.budget = 0;
+}
+// A look at the end of the unit's time at the latest.
+Decision run(Unit* u, Nanos now, Nanos deadline) {
+    if (u != nullptr && capped(*u) && now + account(*u).budget < deadline)
+        deadline = now + account(*u).budget;
+    return {u, deadline};
+}
+
 // Charges what cpu.current has run since it was last charged.
 void charge(Bank& b, Cpu& cpu, Nanos now) {
     Unit* u = cpu.current;
@@ -79,6 +103,7 @@ void charge(Bank& b, Cpu& cpu, Nanos now) {
     if (delta <= 0) return;  // clocks of two CPUs may differ by a few ns
     a.charged = now;
     if (delta > kMaxDelta) delta = kMaxDelta;
+    if (capped(*u)) a.budget -= u->group->counts(delta, now);
     u->key += static_cast<u64>(to_virtual(b, a, delta));
     if ((b.alone & cpu.bit()) == 0) return;
     const s64 owned = credit(b, *u);
@@ -104,14 +129,18 @@ class Credit2 final : public Policy {
 
     u32 cpus_per_queue() const override { return 16; }
 
-    void init_queue(Queue& q) const override { q.policy.make<Bank>().alone = q.online; }
+    bool has_shares() const override { return true; }
+
+    void init_queue(Queue& q) const override { q.policy.make<Bank>(); }
 
     // Between queues a unit's key is its credit.
     void init_unit(Unit& u) const override {
         u.policy.make<Account>();
-        u.share = {};
         u.key = static_cast<u64>(kGrant);
     }
+    void cpu_added(Queue& q, Cpu& cpu) const override { bank(q).alone |= cpu.bit(); }
+    void cpu_removed(Queue& q, Cpu& cpu) const override { bank(q).alone &= ~cpu.bit(); }
+
     void attach(Queue& q, Unit& u, Nanos) const override {
         Bank& b = bank(q);
         set_credit(b, u, static_cast<s64>(u.key));
@@ -138,21 +167,24 @@ class Credit2 final : public Policy {
         const Nanos limit = why == Why::woken ? kWakeLimit : kDriftLimit;
         if (credit(b, u) > limit || (why == Why::woken && now - a.charged >= kForgiven))
             set_credit(b, u, limit);
-        if (why != Why::preempted) lend(u);
+        if (why == Why::woken || why == Why::moved) lend(u);
+        u.parked = !funded(u, now);
     }
 
     Decision pick(Queue& q, Cpu& cpu, Unit* current, Nanos now) const override {
         Bank& b = bank(q);
         charge(b, cpu, now);
+        if (Unit* const last = cpu.current; last != nullptr && !last->runnable) give_back(*last);
+        if (current != nullptr && !funded(*current, now)) current = nullptr;
         Unit* const head = q.first_for(cpu);
         if (head == nullptr) {
             b.alone |= cpu.bit();
-            return {current, port::kNever};
+            return run(current, now, port::kNever);
         }
         b.alone &= ~cpu.bit();
         const Nanos earliest = cpu.since + q.params->ratelimit;
         if (current != nullptr && !current->yielded && (now < earliest || !beats(*head, *current)))
-            return {current, slice_end(b, *current, *head, now, earliest)};
+            return run(current, now, slice_end(b, *current, *head, now, earliest));
 
         q.take(*head);
         account(*head).charged = now;
@@ -162,9 +194,15 @@ class Credit2 final : public Policy {
         const Unit* rival = q.first_for(cpu);
         if (current != nullptr && (rival == nullptr || static_cast<s64>(current->key - rival->key) < 0))
             rival = current;
-        if (rival != nullptr) return {head, slice_end(b, *head, *rival, now, now + q.params->ratelimit)};
+        if (rival != nullptr)
+            return run(head, now, slice_end(b, *head, *rival, now, now + q.params->ratelimit));
         b.alone |= cpu.bit();
-        return {head, port::kNever};
+        return run(head, now, port::kNever);
+    }
+
+    void stop(Queue& q, Cpu& cpu, Nanos now) const override {
+        charge(bank(q), cpu, now);
+        if (!cpu.current->runnable) give_back(*cpu.current);
     }
 
     Cpu* preempts(Queue& q, const Unit& u, u64 allowed, Nanos now) const override {
@@ -199,7 +237,6 @@ class Credit2 final : public Policy {
 
     Result<> set_share(Queue& q, Unit& u, Share share, Nanos now) const override {
         if (share.weight == 0) return fail(Error::inval);
-        if (share.cap != 0) return fail(Error::nosys);
         Bank& b = bank(q);
         if (u.state == RunState::running) charge(b, q.cpus[u.cpu.v - q.first_cpu], now);
         Account& a = account(u);
@@ -209,7 +246,6 @@ class Credit2 final : public Policy {
             find_scale(b);
         }
         a.weight = share.weight;
-        u.share = share;
         return {};
     }
 

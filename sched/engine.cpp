@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The engine: waking, sleeping and switching, under one run queue's lock at a time.
+// The engine: waking, sleeping and switching, under one run queue's lock at a time. Pools are in
+// engine_pools.cpp.
 //
 // A unit belongs to one queue at a time, Unit::queue. That changes only under the lock of the queue it leaves
 // and while the unit neither waits nor runs, so holding the lock of a unit's queue holds the unit still. Two
 // queue locks are never held together: between leaving one queue and joining another a unit is in transit,
 // and whoever finds it first there, the mover or somebody who wakes it, completes the move (settle).
-#include "sched/engine.hpp"
-
 #include <bit>
-#include <new>
 
 #include "base/assert.hpp"
+#include "sched/engine_parts.hpp"
 
 namespace domus::sched {
 
 namespace {
 
-constexpr u32 kNone = ~0u;
 constexpr Nanos kTurn = 20 * kMillisecond;
+constexpr Nanos kLeastPark = kMillisecond / 10;  // should a policy release a unit at a time that has passed
 
 void enter(Unit& u, RunState state, Nanos now) {
     if (now > u.since) {
@@ -27,124 +26,45 @@ void enter(Unit& u, RunState state, Nanos now) {
     u.state = state;
 }
 
-void tell(u32 cpu) {
-    if (cpu != kNone) port::raise_work(CpuId(cpu), port::Work::schedule);
-}
-
 }  // namespace
 
-// The CPUs to tell, once no lock is held, that they should look again.
-struct Engine::Targets {
-    u32 first = kNone, second = kNone;
-
-    void tell() const {
-        sched::tell(first);
-        sched::tell(second);
-    }
-};
-
-// The lock of a unit's queue, which may change until it is held.
-class Engine::Locked {
-  public:
-    Locked(Engine& engine, const Unit& u) : engine_(engine) { lock(u); }
-    Locked(const Locked&) = delete;
-    Locked& operator=(const Locked&) = delete;
-    ~Locked() { queue_->lock.unlock(); }
-
-    Queue& queue() const { return *queue_; }
-    void relock(const Unit& u) {
-        queue_->lock.unlock();
-        lock(u);
-    }
-
-  private:
-    void lock(const Unit& u) {
-        for (;;) {
-            const u32 index = u.queue.load(std::memory_order_acquire);
-            queue_ = &engine_.queues_[index];
-            queue_->lock.lock();
-            if (u.queue.load(std::memory_order_relaxed) == index) [[likely]]
-                return;
-            queue_->lock.unlock();
-        }
-    }
-
-    Engine& engine_;
-    Queue* queue_ = nullptr;
-};
-
-usize Engine::storage_size(u32 cpus) { return cpus * (sizeof(Cpu) + sizeof(Queue)); }
-
-Result<> Engine::init(u32 cpus, const Policy& policy, std::span<unsigned char> storage, u32 cpus_per_queue) {
-    const u32 limit = cpus_per_queue != 0 ? cpus_per_queue : policy.cpus_per_queue();
-    if (cpus == 0 || limit == 0 || limit > kMaxCpusPerQueue) return fail(Error::inval);
-    const u32 fewest = (cpus + limit - 1) / limit;
-    const u32 per_queue = (cpus + fewest - 1) / fewest;  // of about the same size
-    if (storage.size() < storage_size(cpus) || reinterpret_cast<usize>(storage.data()) % alignof(Queue) != 0)
-        return fail(Error::inval);
-
-    policy_ = &policy;
-    cpu_count_ = cpus;
-    queue_count_ = (cpus + per_queue - 1) / per_queue;
-    cpus_ = reinterpret_cast<Cpu*>(storage.data());
-    queues_ = reinterpret_cast<Queue*>(storage.data() + cpus * sizeof(Cpu));
-    for (u32 i = 0; i < cpus; i++) {
-        Cpu* cpu = new (&cpus_[i]) Cpu;
-        cpu->id = CpuId(i);
-        cpu->queue = &queues_[i / per_queue];
-    }
-    for (u32 i = 0; i < queue_count_; i++) {
-        Queue* q = new (&queues_[i]) Queue;
-        q->index = i;
-        q->first_cpu = i * per_queue;
-        q->cpu_count = i + 1 < queue_count_ ? per_queue : cpus - q->first_cpu;
-        q->cpus = &cpus_[q->first_cpu];
-        q->params = &params_;
-        q->online = ~u64{0} >> (64 - q->cpu_count);
-        q->idle.store(q->online, std::memory_order_relaxed);
-        policy.init_queue(*q);
-    }
-    return {};
-}
-
-void Engine::add_unit(Unit& u, Nanos now) {
+void Engine::add_unit(Unit& u, Pool& pool, Nanos now) {
     ASSERT(!u.attached && !u.waiting());
     u.hard = u.soft = {};
     u.state = u.sleep_state = RunState::offline;
     u.since = now;
-    policy_->init_unit(u);
+    pool.policy->init_unit(u);
     // Start where the fewest live; its first wake-up may still find an idle CPU elsewhere.
-    u32 best = 0;
-    for (u32 i = 1; i < queue_count_; i++)
-        if (queues_[i].units * queues_[best].cpu_count < queues_[best].units * queues_[i].cpu_count) best = i;
-    u.cpu = CpuId(queues_[best].first_cpu);
-    u.queue.store(best, std::memory_order_relaxed);
+    Queue& q = quietest(pool, u);
+    u.cpu = CpuId(q.first_cpu);
+    u.queue.store(&q, std::memory_order_relaxed);
+    pool.units.fetch_add(1, std::memory_order_relaxed);
+    if (u.group != nullptr) u.group->join();
 
-    Locked held(*this, u);
-    Queue& q = held.queue();
+    LockGuard guard(q.lock);
     u.attached = true;
     q.units++;
-    policy_->attach(q, u, now);
+    pool.policy->attach(q, u, now);
 }
 
 void Engine::remove_unit(Unit& u, Nanos now) {
-    Locked held(*this, u);
+    Locked held(u);
+    Queue& q = held.queue();
     ASSERT(!u.runnable && !u.running.load(std::memory_order_relaxed));
-    detach(held.queue(), u, now);
-}
-
-void Engine::detach(Queue& q, Unit& u, Nanos now) {
-    if (u.waiting()) q.take(u);
-    if (!u.attached) return;
-    policy_->detach(q, u, now);
-    q.units--;
-    u.attached = false;
+    detach(q, u, now);
+    enter(u, RunState::offline, now);
+    q.pool->units.fetch_sub(1, std::memory_order_relaxed);
+    if (u.group != nullptr) u.group->leave();
+    // It may have kept a place that others wait for.
+    if (!q.waiting.empty())
+        for (u64 cpus = q.members(); cpus != 0; cpus &= cpus - 1)
+            tell(q.first_cpu + static_cast<u32>(std::countr_zero(cpus)));
 }
 
 void Engine::wake(Unit& u, Nanos now) {
     Targets targets;
     {
-        Locked held(*this, u);
+        Locked held(u);
         if (u.runnable) return;
         u.runnable = true;
         if (u.running.load(std::memory_order_relaxed)) {
@@ -162,7 +82,7 @@ void Engine::wake(Unit& u, Nanos now) {
 void Engine::sleep(Unit& u, Nanos now, RunState state) {
     u32 cpu = kNone;
     {
-        Locked held(*this, u);
+        Locked held(u);
         u.runnable = false;
         u.sleep_state = state;
         if (u.waiting()) held.queue().take(u);
@@ -176,7 +96,7 @@ void Engine::sleep(Unit& u, Nanos now, RunState state) {
 
 void Engine::yield(Unit& u) {
     {
-        Locked held(*this, u);
+        Locked held(u);
         if (held.queue().waiting.empty()) return;
         u.yielded = true;
     }
@@ -191,12 +111,12 @@ void Engine::wait_off_cpu(const Unit& u) const {
 Engine::Targets Engine::settle(Locked& held, Unit& u, Nanos now, Why why) {
     for (;;) {
         Queue& q = held.queue();
-        const u32 home = choose_queue(u, q, now, why);
-        if (home == q.index) break;
+        Queue& home = choose_queue(u, q, now, why);
+        if (&home == &q) break;
         detach(q, u, now);
         u.wanted_queue = kNone;
-        u.cpu = CpuId(queues_[home].first_cpu);
-        u.queue.store(home, std::memory_order_release);
+        u.cpu = CpuId(home.first_cpu);
+        u.queue.store(&home, std::memory_order_release);
         held.relock(u);
         // The unit was in nobody's hands for a moment.
         if (!u.runnable || u.waiting() || u.running.load(std::memory_order_relaxed)) return {};
@@ -206,41 +126,44 @@ Engine::Targets Engine::settle(Locked& held, Unit& u, Nanos now, Why why) {
     if (!u.attached) {
         u.attached = true;
         q.units++;
-        policy_->attach(q, u, now);
+        held.policy().attach(q, u, now);
     }
-    policy_->order(q, u, now, why);
+    held.policy().order(q, u, now, why);
     q.put(u);
-    return choose_cpus(q, u, now);
+    return u.parked ? watch_for(q, u) : choose_cpus(q, u, now);
 }
 
-// The index of the queue where `u` should wait, which is `home` unless there is a reason.
-u32 Engine::choose_queue(const Unit& u, Queue& home, Nanos now, Why why) const {
-    if (queue_count_ == 1) return 0;
-    if (u.wanted_queue != kNone && queues_[u.wanted_queue].allowed(u) != 0) return u.wanted_queue;
+// The queue where `u` should wait, which is `home` unless there is a reason.
+Queue& Engine::choose_queue(const Unit& u, Queue& home, Nanos now, Why why) {
+    const Pool& pool = *home.pool;
+    if (pool.queue_count == 1) return home;
+    if (u.wanted_queue != kNone && pool.queues[u.wanted_queue].allowed(u) != 0)
+        return pool.queues[u.wanted_queue];
     const u64 allowed = home.allowed(u);
     const bool turn = why == Why::preempted && now - home.balanced >= kTurn;
     if (allowed != 0) {
-        if (why == Why::moved || (why == Why::preempted && !turn) || !policy_->balances()) return home.index;
-        if ((home.idle.load(std::memory_order_relaxed) & ~home.tickled & allowed) != 0) return home.index;
+        if (pool.policy->keeps(home, u)) return home;
+        if (why == Why::moved || (why == Why::preempted && !turn) || !pool.policy->balances()) return home;
+        if ((home.idle.load(std::memory_order_relaxed) & ~home.tickled & allowed) != 0) return home;
     }
     // Whoever wakes up goes elsewhere only if there are fewer even with it, since its data are here. Where
     // equal numbers are impossible, three units on two CPUs, say, those that lose their CPU take turns in
     // moving, so that all get the same in the long run.
     const u32 extra = why == Why::woken && allowed != 0 ? 2 : 1;
-    u32 best = home.index;
-    u64 best_load = allowed != 0 ? u64{home.load()} + 1 : ~u32{0}, best_cpus = home.cpu_count;
-    for (u32 n = 1; n < queue_count_; n++) {  // from the neighbour on, so that all have their turn
-        const u32 i = (home.index + n) % queue_count_;
-        const Queue& q = queues_[i];
-        const u64 load = u64{q.load()} + extra;
-        if (q.allowed(u) == 0 || load * best_cpus > best_load * q.cpu_count) continue;
-        if (best != home.index && load * best_cpus == best_load * q.cpu_count) continue;
-        best = i;
+    Queue* best = &home;
+    u64 best_load = allowed != 0 ? u64{home.load()} + 1 : ~u32{0}, best_cpus = home.size();
+    if (best_cpus == 0) best_cpus = 1;
+    for (u32 n = 1; n < pool.queue_count; n++) {  // from the neighbour on, so that all have their turn
+        Queue& q = pool.queues[(home.index + n) % pool.queue_count];
+        const u64 load = u64{q.load()} + extra, cpus = q.size();
+        if (q.allowed(u) == 0 || load * best_cpus > best_load * cpus) continue;
+        if (best != &home && load * best_cpus == best_load * cpus) continue;
+        best = &q;
         best_load = load;
-        best_cpus = q.cpu_count;
+        best_cpus = cpus;
     }
-    if (turn && best != home.index) home.balanced = now;
-    return best;
+    if (turn && best != &home) home.balanced = now;
+    return *best;
 }
 
 // Which CPUs should look at the newly waiting unit `u`? An idle one if there is one, by preference where it
@@ -262,7 +185,7 @@ Engine::Targets Engine::choose_cpus(Queue& q, const Unit& u, Nanos now) {
     Targets targets{.second = idle_elsewhere(q, u, kNone)};
     const u64 busy = allowed & ~q.idle.load(std::memory_order_relaxed);
     if (busy != 0)
-        if (const Cpu* cpu = policy_->preempts(q, u, busy, now)) targets.first = cpu->id.v;
+        if (const Cpu* cpu = q.pool->policy->preempts(q, u, busy, now)) targets.first = cpu->id.v;
     return targets;
 }
 
@@ -270,12 +193,14 @@ Engine::Targets Engine::choose_cpus(Queue& q, const Unit& u, Nanos now) {
 // without their locks: they publish `idle` before they look for waiting units, and we publish the waiting
 // unit before we look for idle CPUs, so one of the two sees the other.
 u32 Engine::idle_elsewhere(const Queue& home, const Unit& u, u32 except) const {
-    if (queue_count_ == 1 || !policy_->balances()) return kNone;
-    for (u32 i = 0; i < queue_count_; i++) {
-        const Queue& q = queues_[i];
-        if (i == home.index) continue;
+    const Pool& pool = *home.pool;
+    if (pool.queue_count == 1 || !pool.policy->balances()) return kNone;
+    for (u32 i = 0; i < pool.queue_count; i++) {
+        const Queue& q = pool.queues[i];
+        if (&q == &home) continue;
         u64 idle = q.idle.load(std::memory_order_seq_cst) & q.allowed(u);
-        if (except != kNone && cpus_[except].queue == &q) idle &= ~cpus_[except].bit();
+        if (except != kNone && cpus_[except].queue.load(std::memory_order_relaxed) == &q)
+            idle &= ~cpus_[except].bit();
         if (idle != 0) return q.first_cpu + static_cast<u32>(std::countr_zero(idle));
     }
     return kNone;
@@ -283,21 +208,24 @@ u32 Engine::idle_elsewhere(const Queue& home, const Unit& u, u32 except) const {
 
 // For a CPU with nothing to do: brings a unit that waits elsewhere into its queue. True if there was one.
 bool Engine::pull(Cpu& cpu, Nanos now) {
-    for (u32 n = 1; n < queue_count_; n++) {
-        Queue& q = queues_[(cpu.queue->index + n) % queue_count_];
+    Queue& home = *cpu.queue.load(std::memory_order_acquire);
+    if (home.pool == nullptr || (home.members() & cpu.bit()) == 0) return false;
+    const Pool& pool = *home.pool;
+    for (u32 n = 1; n < pool.queue_count; n++) {
+        Queue& q = pool.queues[(home.index + n) % pool.queue_count];
         if (q.waiting_count.load(std::memory_order_seq_cst) == 0) continue;
         Unit* u;
         {
             LockGuard guard(q.lock);
-            u = q.first_for(cpu);
+            u = pool.policy->spare(q, cpu);
             if (u == nullptr) continue;
             detach(q, *u, now);
             u->cpu = cpu.id;
-            u->queue.store(cpu.queue->index, std::memory_order_release);
+            u->queue.store(&home, std::memory_order_release);
         }
         Targets targets;
         {
-            Locked held(*this, *u);
+            Locked held(*u);
             if (u->runnable && !u->waiting() && !u->running.load(std::memory_order_relaxed))
                 targets = settle(held, *u, now, Why::moved);
         }
@@ -311,11 +239,12 @@ bool Engine::pull(Cpu& cpu, Nanos now) {
 // A CPU that was idle has found work, perhaps other work than it was told for. If a unit still waits that an
 // idle CPU of another queue could run, tells that CPU, which will do the same in its turn.
 void Engine::pass_on(const Cpu& cpu) {
+    const Pool& pool = *cpu.queue.load(std::memory_order_relaxed)->pool;
     u64 idle = 0;
-    for (u32 i = 0; i < queue_count_; i++) idle |= queues_[i].idle.load(std::memory_order_seq_cst);
+    for (u32 i = 0; i < pool.queue_count; i++) idle |= pool.queues[i].idle.load(std::memory_order_seq_cst);
     if (idle == 0) return;
-    for (u32 i = 0; i < queue_count_; i++) {
-        Queue& q = queues_[i];
+    for (u32 i = 0; i < pool.queue_count; i++) {
+        Queue& q = pool.queues[i];
         if (q.waiting_count.load(std::memory_order_seq_cst) == 0) continue;
         u32 next = kNone;
         {
@@ -331,7 +260,8 @@ Decision Engine::schedule(CpuId id, Nanos now) {
     Cpu& cpu = cpus_[id.v];
     const bool was_idle = cpu.current == nullptr;
     Decision d = choose(cpu, now);
-    if (queue_count_ > 1 && policy_->balances()) {
+    const Pool* pool = cpu.queue.load(std::memory_order_relaxed)->pool;
+    if (pool != nullptr && pool->queue_count > 1 && pool->policy->balances()) {
         if (d.next == nullptr && pull(cpu, now)) d = choose(cpu, now);
         if (d.next != nullptr && was_idle) pass_on(cpu);
     }
@@ -340,16 +270,60 @@ Decision Engine::schedule(CpuId id, Nanos now) {
 
 Decision Engine::choose(Cpu& cpu, Nanos now) {
     u32 also = kNone;
-    const Decision d = choose_locked(cpu, now, also);
+    Decision d;
+    for (;;) {
+        Queue& q = *cpu.queue.load(std::memory_order_acquire);
+        LockGuard guard(q.lock);
+        if (cpu.queue.load(std::memory_order_relaxed) != &q) continue;
+        d = choose_locked(cpu, q, now, also);
+        break;
+    }
     tell(also);
     return d;
 }
 
-Decision Engine::choose_locked(Cpu& cpu, Nanos now, u32& also) {
-    Queue& q = *cpu.queue;
-    LockGuard guard(q.lock);
+// Units whose time to compete again has come.
+void Engine::release_due(Queue& q, Nanos now) {
+    while (Unit* u = q.parked.top()) {
+        if (u->release > now) break;
+        q.take(*u);
+        q.pool->policy->order(q, *u, now, Why::released);
+        if (u->parked && u->release <= now) u->release = now + kLeastPark;
+        q.put(*u);
+        if (!u->parked) choose_cpus(q, *u, now).tell();
+    }
+}
+
+// `u` has been parked: somebody must look when it is released.
+Engine::Targets Engine::watch_for(Queue& q, const Unit& u) {
+    if (u.release >= q.watched || q.members() == 0) return {};
+    if (q.watcher == kNone) q.watcher = q.first_cpu + static_cast<u32>(std::countr_zero(q.members()));
+    q.watched = u.release;
+    return {.first = q.watcher};
+}
+
+// The CPU is about to be told when to look again: also for the parked units, if that is its task.
+void Engine::keep_watch(const Cpu& cpu, Queue& q, Decision& d) {
+    const Unit* next = q.parked.top();
+    if (next == nullptr) {
+        if (q.watcher != cpu.id.v) return;
+        q.watcher = kNone;
+        q.watched = port::kNever;
+        return;
+    }
+    if (q.watcher != kNone && q.watcher != cpu.id.v && next->release >= q.watched) return;
+    q.watcher = cpu.id.v;
+    q.watched = next->release;
+    if (q.watched < d.deadline) d.deadline = q.watched;
+}
+
+Decision Engine::choose_locked(Cpu& cpu, Queue& q, Nanos now, u32& also) {
     const u64 bit = cpu.bit();
-    q.tickled &= ~bit;
+    const bool online = q.pool != nullptr && (q.members() & bit) != 0;
+    if (online) {
+        q.tickled &= ~bit;
+        release_due(q, now);
+    }
 
     Unit* const previous = cpu.current;
     Unit* current = previous;
@@ -357,12 +331,15 @@ Decision Engine::choose_locked(Cpu& cpu, Nanos now, u32& also) {
                                (current->wanted_queue != kNone && current->wanted_queue != q.index)))
         current = nullptr;
 
-    const Decision d = policy_->pick(q, cpu, current, now);
+    Decision d;
+    if (online)
+        d = q.pool->policy->pick(q, cpu, current, now);
+    else if (previous != nullptr)
+        q.pool->policy->stop(q, cpu, now);
     cpu.deadline = d.deadline;
+    if (online) keep_watch(cpu, q, d);
     if (previous != nullptr) previous->yielded = false;
-    if (d.next == previous) {
-        return d;
-    }
+    if (d.next == previous) return d;
     if (previous != nullptr)
         enter(*previous, previous->runnable ? RunState::runnable : previous->sleep_state, now);
     else if (now > cpu.since)
@@ -375,6 +352,7 @@ Decision Engine::choose_locked(Cpu& cpu, Nanos now, u32& also) {
     }
     cpu.current = d.next;
     cpu.since = now;
+    if (!online) return d;
     const u64 idle = q.idle.load(std::memory_order_relaxed);
     if (d.next == nullptr)
         q.idle.store(idle | bit, std::memory_order_seq_cst);
@@ -396,7 +374,7 @@ Decision Engine::choose_locked(Cpu& cpu, Nanos now, u32& also) {
 void Engine::switched_out(Unit& u) {
     Targets targets;
     {
-        Locked held(*this, u);
+        Locked held(u);
         ASSERT(u.running.load(std::memory_order_relaxed) && u.state != RunState::running);
         u.running.store(false, std::memory_order_release);
         if (u.runnable) targets = settle(held, u, u.since, Why::preempted);
@@ -405,12 +383,14 @@ void Engine::switched_out(Unit& u) {
 }
 
 Result<> Engine::set_affinity(Unit& u, CpuMask hard, CpuMask soft, Nanos now) {
-    u64 any = 0;
-    for (u32 i = 0; i < queue_count_; i++) any |= hard.window(queues_[i].first_cpu) & queues_[i].online;
-    if (any == 0) return fail(Error::inval);
     Targets targets;
     {
-        Locked held(*this, u);
+        Locked held(u);
+        const Pool& pool = *held.queue().pool;
+        u64 any = 0;
+        for (u32 i = 0; i < pool.queue_count; i++)
+            any |= hard.window(pool.queues[i].first_cpu) & pool.queues[i].members();
+        if (any == 0) return fail(Error::inval);
         u.hard = hard;
         u.soft = soft;
         if (u.waiting()) {
@@ -428,13 +408,15 @@ Result<> Engine::migrate(Unit& u, CpuId to, Nanos now) {
     if (to.v >= cpu_count_) return fail(Error::inval);
     Targets targets;
     {
-        Locked held(*this, u);
+        Locked held(u);
         if (!u.hard.test(to)) return fail(Error::inval);
-        if (cpus_[to.v].queue == &held.queue()) {
+        const Queue& there = *cpus_[to.v].queue.load(std::memory_order_acquire);
+        if (there.pool != held.queue().pool || there.allowed(u) == 0) return fail(Error::inval);
+        if (&there == &held.queue()) {
             u.wanted_queue = kNone;
             return {};
         }
-        u.wanted_queue = cpus_[to.v].queue->index;
+        u.wanted_queue = there.index;
         if (u.waiting()) {
             held.queue().take(u);
             targets = settle(held, u, now, Why::moved);
@@ -447,21 +429,51 @@ Result<> Engine::migrate(Unit& u, CpuId to, Nanos now) {
 }
 
 Result<> Engine::set_share(Unit& u, Share share, Nanos now) {
-    Locked held(*this, u);
-    return policy_->set_share(held.queue(), u, share, now);
+    Locked held(u);
+    return held.policy().set_share(held.queue(), u, share, now);
+}
+
+Result<> Engine::set_reservation(Unit& u, Reservation reservation, Nanos now) {
+    Targets targets;
+    {
+        Locked held(u);
+        Queue& q = held.queue();
+        TRY(held.policy().set_reservation(q, u, reservation, now));
+        // Its place among the waiting has changed.
+        if (u.waiting()) {
+            q.take(u);
+            targets = settle(held, u, now, Why::moved);
+        } else if (u.state == RunState::running) {
+            targets.first = u.cpu.v;
+        }
+    }
+    targets.tell();
+    return {};
+}
+
+Result<Reservation> Engine::reservation(Unit& u) {
+    Locked held(u);
+    return held.policy().reservation(u);
 }
 
 Engine::RunTimes Engine::run_times(Unit& u, Nanos now) {
-    Locked held(*this, u);
+    Locked held(u);
     enter(u, u.state, now);
     return {u.state, u.since, {u.time[0], u.time[1], u.time[2], u.time[3]}};
 }
 
 Nanos Engine::idle_time(CpuId id, Nanos now) {
-    Cpu& cpu = cpus_[id.v];
-    LockGuard guard(cpu.queue->lock);
-    const bool idle = cpu.current == nullptr && now > cpu.since;
-    return cpu.idle_time + (idle ? now - cpu.since : 0);
+    const Cpu& cpu = cpus_[id.v];
+    Queue* q = cpu.queue.load(std::memory_order_acquire);
+    q->lock.lock();
+    while (cpu.queue.load(std::memory_order_relaxed) != q) {
+        q->lock.unlock();
+        q = cpu.queue.load(std::memory_order_acquire);
+        q->lock.lock();
+    }
+    const Nanos idle_time = cpu.idle_time + (cpu.current == nullptr && now > cpu.since ? now - cpu.since : 0);
+    q->lock.unlock();
+    return idle_time;
 }
 
 }  // namespace domus::sched

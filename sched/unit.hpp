@@ -59,8 +59,18 @@ enum class RunState : u8 { running = 0, runnable = 1, blocked = 2, offline = 3 }
 // A unit's share of the CPUs, as the toolstack sets it.
 struct Share {
     u16 weight = 256;  // 1..65535, relative to the other units
-    u16 cap = 0;       // per cent of one CPU; 0: none
 };
+
+// Time that a real-time policy reserves: `budget` in every `period`.
+struct Reservation {
+    Nanos period = 10 * kMillisecond;
+    Nanos budget = 4 * kMillisecond;
+    bool extra = false;  // may have what others leave
+    constexpr bool operator==(const Reservation&) const = default;
+};
+
+class Group;
+struct Queue;
 
 // Everything here is written by the engine alone, under the lock of the unit's queue, unless it says
 // otherwise.
@@ -68,26 +78,28 @@ struct Unit {
     // Identity, set by the owner before add_unit().
     DomId domain{};
     VcpuId vcpu{};
+    Group* group = nullptr;  // null: none
 
-    CpuId cpu{};                       // where it runs or last ran
-    std::atomic<u32> queue{0};         // index of its run queue
+    CpuId cpu{};  // where it runs or last ran
+    std::atomic<Queue*> queue{nullptr};
     std::atomic<bool> running{false};  // on a CPU, until its registers have been saved; anyone may read it
     bool runnable = false;             // wants a CPU
     bool attached = false;             // counted in its queue
     bool yielded = false;              // let another go first, once
+    bool parked = false;               // waits for `release`, not for a CPU
     RunState state = RunState::offline;
     RunState sleep_state = RunState::offline;  // what `state` will be once it has left its CPU
     u32 wanted_queue = ~0u;                    // where migrate() wants it
     CpuMask hard, soft;
 
-    HeapNode node;  // in its queue's heap while it waits
-    u64 key = 0;    // smallest goes first, as serial numbers compare: wrap-around is fine within 2^63
+    HeapNode node;      // in one of its queue's heaps while it waits
+    Nanos release = 0;  // when a parked unit may compete again
+    u64 key = 0;        // smallest goes first, as serial numbers compare: wrap-around is fine within 2^63
 
     Nanos since = 0;     // when it entered `state`
     Nanos time[4] = {};  // ns spent in each state before that
 
-    Share share;
-    PolicySpace<48> policy;
+    PolicySpace<56> policy;
 
     bool waiting() const { return node.linked(); }
 };

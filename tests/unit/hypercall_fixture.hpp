@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -69,7 +70,9 @@ class HypercallTest : public CoreTest {
         do {
             regs.rip = 0x1002;
             dispatch(v, regs);
-            if (regs.rip == 0x1000) again_count++;
+            if (regs.rip != 0x1000) break;
+            again_count++;
+            if (between) between();
         } while (regs.rip == 0x1000);
         return static_cast<s64>(regs.rax);
     }
@@ -90,6 +93,7 @@ class HypercallTest : public CoreTest {
     GuestRegs regs{};
     Caller caller{.vcpu = vcpu, .domain = domain, .regs = regs};
     usize again_count = 0;
+    std::function<void()> between;  // what happens on the machine before a preempted call is made anew
 
     // Addresses that no hypercall may touch.
     static constexpr u64 kBadAddresses[] = {0, 0xffff800000000000, 0xffff830000001000, 0x8000000000000000,

@@ -36,7 +36,7 @@ TEST(Credit2, WeightsAreShares) {
     for (const u16 scale : {u16{1}, u16{10}, u16{600}, u16{3000}}) {
         Simulation s(1, credit2());
         u32 total = 0;
-        for (u16 w : {1, 2, 3, 4, 10}) {
+        for (u16 w : {u16{1}, u16{2}, u16{3}, u16{4}, u16{10}}) {
             s.add({.weight = static_cast<u16>(w * scale)});
             total += w;
         }
@@ -150,7 +150,6 @@ TEST(Credit2, ShareIsChecked) {
     auto& t = s.add();
     EXPECT_EQ(s.engine.set_share(t.unit, {.weight = 0}, 0).error(), Error::inval);
     EXPECT_TRUE(s.engine.set_share(t.unit, {.weight = 65535}, 0).has_value());
-    EXPECT_EQ(t.unit.share.weight, 65535);
 }
 
 // Every ns that a unit runs is charged at its rate, as long as somebody waits; nothing else changes what it
@@ -207,9 +206,11 @@ TEST_P(RandomMachine, KeepsItsPromises) {
     const u32 per_queue = seed % 3 == 0 ? 1 + static_cast<u32>(random() % 3) : 0;
     Simulation s(cpus, policy, seed, per_queue);
     const u32 units = 1 + static_cast<u32>(random() % (2 * cpus + 4));
+    std::vector<u16> weights;
     for (u32 i = 0; i < units; i++) {
         const Share share{
             .weight = static_cast<u16>(seed % 4 == 0 || random() % 3 != 0 ? 256 : 1 + random() % 65535)};
+        weights.push_back(share.weight);
         switch (random() % 4) {
             case 0: s.add(share); break;
             case 1: s.add(share, s.between(1, 50 * kMicrosecond), s.between(1, 50 * kMicrosecond)); break;
@@ -234,13 +235,110 @@ TEST_P(RandomMachine, KeepsItsPromises) {
     s.start_measuring();
     s.check_every = 100;
     s.run(200 * kMillisecond);
-    for (auto& t : s.tasks) {
-        if (t->unit.share.weight >= 256) {
-            EXPECT_GT(t->ran, 0) << "starved";
+    for (usize i = 0; i < s.tasks.size(); i++) {
+        if (weights[i] >= 256) {
+            EXPECT_GT(s.tasks[i]->ran, 0) << "starved";
         }
     }
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomMachine, testing::Range(0, 40));
+
+// Eight domains of different weights on two CPUs, each within a tenth of its share over a minute; some
+// compute, some sleep now and then and want more than they get.
+TEST(Credit2, EightWeightedDomainsWithinATenth) {
+    Simulation s(2, credit2());
+    s.check_every = 100;
+    constexpr u16 weights[] = {128, 256, 256, 256, 512, 512, 768, 1024};
+    u32 total = 0;
+    for (const u16 w : weights) {
+        s.add({.weight = w});
+        total += w;
+    }
+    s.run(kSecond);
+    s.start_measuring();
+    s.run(60 * kSecond);
+    for (usize i = 0; i < std::size(weights); i++) {
+        const double fair = 200.0 * weights[i] / total;
+        EXPECT_NEAR(percent(*s.tasks[i], 60 * kSecond), fair, fair * 0.1) << weights[i];
+    }
+}
+
+// ---- caps -----------------------------------------------------------------------------------------
+
+TEST(Caps, HoldOnAnIdleMachine) {
+    for (const u32 cap : {1u, 10u, 50u, 99u, 100u, 150u, 200u}) {
+        Group group;
+        Simulation s(2, credit2());
+        s.add_to(s.engine.first_pool(), &group);
+        s.add_to(s.engine.first_pool(), &group);
+        group.set_cap(cap, s.now);
+        s.run(100 * kMillisecond);
+        s.start_measuring();
+        s.run(10 * kSecond);
+        const double got = percent(*s.tasks[0], 10 * kSecond) + percent(*s.tasks[1], 10 * kSecond);
+        EXPECT_LE(got, cap * 1.05);
+        EXPECT_GE(got, cap * 0.95);
+    }
+}
+
+TEST(Caps, HoldAmongOthersAndForSleepers) {
+    Group groups[3];
+    Simulation s(2, credit2());
+    s.check_every = 10;
+    for (int i = 0; i < 4; i++) s.add();
+    auto& busy = s.add_to(s.engine.first_pool(), &groups[0]);
+    auto& often = s.add_to(s.engine.first_pool(), &groups[1], {}, s.between(100 * kMicrosecond, kMillisecond),
+                           s.between(10 * kMicrosecond, 100 * kMicrosecond));
+    auto& modest =
+        s.add_to(s.engine.first_pool(), &groups[2], {}, s.between(100 * kMicrosecond, kMillisecond),
+                 s.between(20 * kMillisecond, 40 * kMillisecond));
+    groups[0].set_cap(20, 0);
+    groups[1].set_cap(10, 0);
+    groups[2].set_cap(30, 0);
+    s.run(kSecond);
+    s.start_measuring();
+    s.run(30 * kSecond);
+    EXPECT_NEAR(percent(busy, 30 * kSecond), 20, 1.0);
+    EXPECT_NEAR(percent(often, 30 * kSecond), 10, 0.5);
+    EXPECT_LT(percent(modest, 30 * kSecond), 4);
+    EXPECT_GT(percent(modest, 30 * kSecond), 1);
+    for (int i = 0; i < 4; i++)
+        EXPECT_NEAR(percent(*s.tasks[static_cast<usize>(i)], 30 * kSecond), 42.0, 3.0);
+}
+
+TEST(Caps, MayComeAndGo) {
+    Group group;
+    Simulation s(1, credit2());
+    auto& t = s.add_to(s.engine.first_pool(), &group);
+    s.run(100 * kMillisecond);
+    group.set_cap(25, s.now);
+    // Who runs alone finds out when it looks: the caller has every CPU look.
+    s.engine.change_pool(s.engine.first_pool(), [] {});
+    s.pin(t, 1);
+    s.start_measuring();
+    s.run(kSecond);
+    EXPECT_NEAR(percent(t, kSecond), 25, 2);
+    group.set_cap(0, s.now);
+    s.run(20 * kMillisecond);
+    s.start_measuring();
+    s.run(kSecond);
+    EXPECT_NEAR(percent(t, kSecond), 100, 0.1);
+    EXPECT_LT(s.looks, 5u);
+}
+
+TEST(Caps, AnUnusedAllowanceIsNotSaved) {
+    Group group;
+    Simulation s(1, credit2());
+    bool first = true;
+    auto& t = s.add_to(
+        s.engine.first_pool(), &group, {}, [&] { return std::exchange(first, false) ? 1 : kSecond; },
+        [] { return 10 * kSecond; });
+    group.set_cap(10, 0);
+    s.run(10 * kSecond);
+    s.start_measuring();
+    s.run(200 * kMillisecond);
+    EXPECT_NEAR(percent(t, 200 * kMillisecond), 10, 1.5);
+}
 
 TEST(Credit2, ThousandsOfUnits) {
     Simulation s(16, credit2());

@@ -20,7 +20,8 @@ class EngineTest : public testing::Test {
     struct alignas(64) Block {
         unsigned char bytes[64];
     };
-    std::vector<Block> storage = std::vector<Block>(Engine::storage_size(kCpus) / sizeof(Block) + 1);
+    std::vector<Block> storage =
+        std::vector<Block>(Engine::storage_size(kCpus, round_robin()) / sizeof(Block) + 1);
     Engine engine;
     Unit a, b, c;
 
@@ -156,9 +157,16 @@ TEST(CpuMask, Windows) {
 }
 
 TEST(Policies, AreFoundByName) {
-    EXPECT_EQ(find_policy("round-robin"), &round_robin());
+    EXPECT_EQ(find_policy("round-robin"), nullptr);  // the tests' own
     EXPECT_EQ(find_policy("no-such"), nullptr);
     EXPECT_EQ(find_policy(default_policy().name), &default_policy());
+    for (const char* name : {"credit2", "rtds", "null", "arinc653"}) {
+        const Policy* p = find_policy(name);
+        ASSERT_NE(p, nullptr) << name;
+        EXPECT_EQ(p->name, name);
+        EXPECT_EQ(find_policy(p->abi_id), p);
+    }
+    EXPECT_EQ(find_policy(u32{0}), nullptr);
 }
 
 }  // namespace

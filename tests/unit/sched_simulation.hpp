@@ -27,7 +27,8 @@ struct Bench {
     Engine engine;
 
     Bench(u32 cpus, const Policy& policy, u32 cpus_per_queue = 0)
-        : machine(kMiB, cpus), storage(Engine::storage_size(cpus) / sizeof(Block) + 1) {
+        : machine(kMiB, cpus),
+          storage(Engine::storage_size(cpus, policy, cpus_per_queue) / sizeof(Block) + 1) {
         EXPECT_TRUE(
             engine.init(cpus, policy, {storage.data()->bytes, storage.size() * sizeof(Block)}, cpus_per_queue)
                 .has_value());
@@ -45,6 +46,10 @@ class Simulation : public Bench {
         Nanos woken = 0;               // when it last woke and waits for a CPU; -1: it does not
         Nanos worst_latency = 0;       // from wake-up to running
         u64 masks[2] = {};
+        // With a reservation: when a burst must be over, and how often it was not.
+        Nanos period = 0, due = port::kNever;
+        u32 missed = 0;
+        bool stopped = false;
     };
     struct CpuModel {
         Unit* on = nullptr;         // whose registers are loaded
@@ -58,7 +63,7 @@ class Simulation : public Bench {
         : Bench(cpus, policy, cpus_per_queue), cpu(cpus), random(seed) {}
     ~Simulation() {
         for (auto& t : tasks) {
-            if (t->unit.attached && !t->unit.running) {
+            if (t->unit.queue != nullptr && !t->unit.running) {
                 engine.sleep(t->unit, now);
                 engine.remove_unit(t->unit, now);
             }
@@ -66,12 +71,32 @@ class Simulation : public Bench {
     }
 
     Task& add(Share share = {}, std::function<Nanos()> burst = {}, std::function<Nanos()> pause = {}) {
+        return add_to(engine.first_pool(), nullptr, share, std::move(burst), std::move(pause));
+    }
+    Task& add_to(Pool& pool, Group* group, Share share = {}, std::function<Nanos()> burst = {},
+                 std::function<Nanos()> pause = {}) {
         Task& t = *tasks.emplace_back(std::make_unique<Task>());
         t.burst = std::move(burst);
         t.pause = std::move(pause);
-        engine.add_unit(t.unit, now);
+        t.unit.group = group;
+        engine.add_unit(t.unit, pool, now);
         by_unit[&t.unit] = &t;
         EXPECT_TRUE(share.weight == 256 || engine.set_share(t.unit, share, now).has_value());
+        wake(t);
+        return t;
+    }
+    // Computes `burst` in each period, of which it must have done all before the next one begins.
+    Task& add_periodic(Reservation r, Nanos burst) {
+        Task& t = *tasks.emplace_back(std::make_unique<Task>());
+        t.period = r.period;
+        t.burst = [burst] { return burst; };
+        t.pause = [this, &t] {
+            if (now > t.due) t.missed++;
+            return std::max<Nanos>(t.due - now, 1);
+        };
+        engine.add_unit(t.unit, now);
+        by_unit[&t.unit] = &t;
+        EXPECT_TRUE(engine.set_reservation(t.unit, r, now).has_value());
         wake(t);
         return t;
     }
@@ -81,6 +106,19 @@ class Simulation : public Bench {
         EXPECT_TRUE(engine.set_affinity(t.unit, {&t.masks[0], 1}, {&t.masks[1], 1}, now).has_value());
         notice();
     }
+    // Neither computes nor is woken, until start().
+    void stop(Task& t) {
+        t.stopped = true;
+        engine.sleep(t.unit, now, RunState::offline);
+        notice();
+    }
+    void start(Task& t) {
+        t.stopped = false;
+        std::erase_if(wakes, [&t](const auto& w) { return w.second == &t; });
+        wake(t);
+    }
+    // After calls to the engine.
+    void look_at_notes() { notice(); }
     std::function<Nanos()> between(Nanos low, Nanos high) {
         return [=, this] { return low + static_cast<Nanos>(random() % static_cast<u64>(high - low + 1)); };
     }
@@ -100,6 +138,7 @@ class Simulation : public Bench {
     Nanos latency = 2 * kMicrosecond;    // from being told to looking
     Nanos save_time = 1 * kMicrosecond;  // from schedule() to switched_out()
     u32 check_every = 1;                 // steps
+    bool idle_means_free = true;         // the policy never lets a CPU idle that a unit waits for
     Nanos now = 0;
     u64 looks = 0;
     u64 steps = 0;
@@ -110,6 +149,7 @@ class Simulation : public Bench {
   private:
     void wake(Task& t) {
         if (t.burst) t.left = t.burst();
+        if (t.period != 0) t.due = now + t.period;
         t.woken = now;
         engine.wake(t.unit, now);
         notice();
@@ -168,7 +208,7 @@ class Simulation : public Bench {
         while (!wakes.empty() && wakes.begin()->first <= now) {
             Task* t = wakes.begin()->second;
             wakes.erase(wakes.begin());
-            wake(*t);
+            if (!t->stopped) wake(*t);
         }
         for (u32 i = 0; i < cpu.size(); i++) {
             CpuModel& c = cpu[i];
@@ -224,11 +264,27 @@ class Simulation : public Bench {
             }
             ASSERT_TRUE(u.waiting()) << "a runnable unit is lost";
             ASSERT_TRUE(u.attached);
+            const Queue& q = *u.queue.load();
+            if (u.parked && q.members() == 0) continue;
+            if (u.parked) {
+                // Somebody looks at the time of its release, or before.
+                Nanos first = port::kNever;
+                for (u32 i = 0; i < q.cpu_count; i++)
+                    if ((q.members() >> i & 1) != 0) {
+                        const CpuModel& c = cpu[q.first_cpu + i];
+                        first = std::min(first, c.saving != nullptr ? c.saved : c.look);
+                    }
+                ASSERT_LE(first, u.release + 2 * (latency + save_time))
+                    << "nobody will release a parked unit: watcher " << q.watcher << " at " << q.watched
+                    << " of " << q.members();
+                continue;
+            }
+            if (!idle_means_free) continue;
             // Work conservation: no CPU that may run it is idle without being about to look, and at least one
             // of them will look some time.
             bool looks_some_time = false, idle_unaware = false;
             for (u32 i = 0; i < cpu.size(); i++) {
-                if (!u.hard.test(CpuId(i))) continue;
+                if (!u.hard.test(CpuId(i)) || engine.pool_of(CpuId(i)) != q.pool) continue;
                 if (cpu[i].look != port::kNever || cpu[i].saving != nullptr) looks_some_time = true;
                 idle_unaware |=
                     cpu[i].on == nullptr && cpu[i].look == port::kNever && cpu[i].saving == nullptr;

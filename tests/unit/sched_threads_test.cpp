@@ -8,6 +8,7 @@
 
 #include "sched/credit2.hpp"
 #include "sched/round_robin.hpp"
+#include "sched/rtds.hpp"
 #include "sched_simulation.hpp"
 
 namespace domus::sched {
@@ -98,6 +99,10 @@ TEST_P(Threads, SwitchRace) {
         }
         if (here != nullptr) here->saved = registers;
     };
+    constexpr CpuId comes_and_goes{3};
+    std::vector<Bench::Block> storage(engine.pool_size(rtds()) / sizeof(Bench::Block) + 1);
+    Pool& other_pool =
+        **engine.make_pool({storage.data()->bytes, storage.size() * sizeof(Bench::Block)}, rtds());
     auto changes_affinity = [&] {
         bench.machine.set_cpu(CpuId(0));
         std::mt19937_64 random(99);
@@ -111,6 +116,15 @@ TEST_P(Threads, SwitchRace) {
                     engine.set_affinity(g->unit, {&words[0], 1}, {&words[1], 1}, clock_now()).has_value());
             }
             side ^= 1;
+            // A CPU comes and goes.
+            engine.remove_cpu(comes_and_goes, clock_now());
+            while (!engine.cpu_left(comes_and_goes)) std::this_thread::yield();
+            engine.add_cpu(random() % 2 == 0 ? other_pool : engine.first_pool(), comes_and_goes);
+            if (engine.pool_of(comes_and_goes) == &other_pool) {
+                engine.remove_cpu(comes_and_goes, clock_now());
+                while (!engine.cpu_left(comes_and_goes)) std::this_thread::yield();
+                engine.add_cpu(engine.first_pool(), comes_and_goes);
+            }
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
     };
@@ -141,7 +155,7 @@ TEST_P(Threads, SwitchRace) {
     for (auto& t : threads) t.join();
     EXPECT_FALSE(bad);
 }
-INSTANTIATE_TEST_SUITE_P(Policies, Threads, testing::Values(&credit2(), &round_robin()));
+INSTANTIATE_TEST_SUITE_P(Policies, Threads, testing::Values(&credit2(), &round_robin(), &rtds()));
 
 }  // namespace
 }  // namespace domus::sched
