@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "boot/build_id.hpp"
 #include "boot/start.hpp"
+#include "core/cpupool.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "core/evtchn.hpp"
@@ -83,6 +84,12 @@ void start_platform() {
     hypercall::set_command_line(hypervisor_arguments(boot_info));
     hypercall::set_build_id(find_build_id({build_id_start, build_id_end}));
     set_io_permitted(io_memory_permitted);
+    (void)debug_keys::add('r', "who runs and who waits, on which CPU", [](char) {
+        core::report_scheduler([](std::string_view line) {
+            console::write_raw(line);
+            console::write_raw("\n");
+        });
+    });
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {
         if (const Result<> r = x86::connect_uart(*uart); !r)

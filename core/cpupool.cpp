@@ -7,6 +7,7 @@
 #include "core/affinity.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
+#include "core/evtchn.hpp"
 #include "core/per_cpu.hpp"
 #include "core/scheduler.hpp"
 #include "mm/box.hpp"
@@ -42,7 +43,6 @@ void free_pool(void* arg) {
 }
 
 bool exists(CpuId cpu) { return cpu.v < port::cpu_count(); }
-bool is_free(CpuId cpu) { return scheduler().pool_of(cpu) == nullptr && scheduler().cpu_left(cpu); }
 bool is_in(const CpuPool& pool, CpuId cpu) { return scheduler().pool_of(cpu) == pool.engine; }
 
 // Calls f(Vcpu&) for each vCPU of a pool's domains.
@@ -54,14 +54,19 @@ void for_each_vcpu_in(const CpuPool& pool, F&& f) {
 
 // The pool's id, of a CPU that was told to leave it and has not yet.
 constexpr u32 kNotLeaving = ~u32{0};
-struct Leaving {
+struct Place {
     u32 pool = kNotLeaving;
+    bool offline = false;
 };
-constinit PerCpu<Leaving> leaving;
+constinit PerCpu<Place> places;
+
+bool is_free(CpuId cpu) {
+    return !places.of(cpu).offline && scheduler().pool_of(cpu) == nullptr && scheduler().cpu_left(cpu);
+}
 
 bool somebody_leaves(u32 pool) {
     for (CpuId cpu{0}; exists(cpu); ++cpu)
-        if (leaving.of(cpu).pool == pool) return true;
+        if (places.of(cpu).pool == pool) return true;
     return false;
 }
 
@@ -75,7 +80,7 @@ Result<> init_pools() {
     pool_count = 1;
     *place_of(0) = &first;
     first.engine = &scheduler().first_pool();
-    return attach_per_cpu(leaving);
+    return attach_per_cpu(places);
 }
 
 Result<u32> create_pool(std::optional<u32> id, const sched::Policy& policy) {
@@ -124,21 +129,28 @@ Result<> destroy_pool(u32 id) {
     return {};
 }
 
-Result<PoolInfo> pool_info(u32 at_least, std::span<u64> cpus) {
+Result<PoolInfo> describe_pool(u32 at_least) {
     LockGuard guard(lock);
     const CpuPool* const pool = *place_of(at_least);
     if (pool == nullptr) return fail(Error::noent);
+    return PoolInfo{
+        .id = pool->id, .policy = pool->engine->policy, .engine = pool->engine, .domains = pool->domains};
+}
+
+Result<PoolInfo> pool_info(u32 at_least, std::span<u64> cpus) {
+    const PoolInfo info = TRY(describe_pool(at_least));
     std::ranges::fill(cpus, 0);
     for (CpuId cpu{0}; exists(cpu); ++cpu)
-        if (is_in(*pool, cpu)) cpus[cpu.v / 64] |= u64{1} << (cpu.v % 64);
-    return PoolInfo{.id = pool->id, .policy = pool->engine->policy, .domains = pool->domains};
+        if (scheduler().pool_of(cpu) == info.engine) cpus[cpu.v / 64] |= u64{1} << (cpu.v % 64);
+    return info;
 }
 
 void free_cpus(std::span<u64> cpus) {
     LockGuard guard(lock);
     std::ranges::fill(cpus, 0);
     for (CpuId cpu{0}; exists(cpu); ++cpu)
-        if (scheduler().pool_of(cpu) == nullptr) cpus[cpu.v / 64] |= u64{1} << (cpu.v % 64);
+        if (!places.of(cpu).offline && scheduler().pool_of(cpu) == nullptr)
+            cpus[cpu.v / 64] |= u64{1} << (cpu.v % 64);
 }
 
 Result<> pool_add_cpu(u32 id, std::optional<CpuId> cpu) {
@@ -152,24 +164,51 @@ Result<> pool_add_cpu(u32 id, std::optional<CpuId> cpu) {
     }
     if (!exists(*cpu)) return fail(Error::inval);
     if (scheduler().pool_of(*cpu) != nullptr) return fail(Error::nodev);
+    if (places.of(*cpu).offline) return fail(Error::nodev);
     if (!is_free(*cpu)) return fail(Error::addrnotavail);
-    leaving.of(*cpu).pool = kNotLeaving;
+    places.of(*cpu).pool = kNotLeaving;
     scheduler().add_cpu(*pool->engine, *cpu);
     return {};
 }
+
+namespace {
+
+// The caller comes again for a CPU that does not leave at once.
+Result<> finish_removal(CpuId cpu) {
+    if (!scheduler().cpu_left(cpu)) return fail(Error::restart);
+    places.of(cpu).pool = kNotLeaving;
+    return {};
+}
+
+// `cpu` is in the pool.
+Result<> remove_locked(CpuPool& pool, CpuId cpu) {
+    if (pool.domains != 0 && pool.engine->cpus.load() == 1) return fail(Error::busy);
+    bool bound = false;
+    for_each_vcpu_in(pool, [&](Vcpu& v) {
+        const u64* hard = v.affinity.hard(v.affinity.side, cpu_set_words());
+        bound = bound || (v.affinity.overridden && (hard[cpu.v / 64] >> (cpu.v % 64) & 1) != 0);
+    });
+    if (bound) return fail(Error::addrinuse);
+    for_each_vcpu_in(pool, [cpu](Vcpu& v) { keep_runnable(v, cpu); });
+    places.of(cpu).pool = pool.id;
+    scheduler().remove_cpu(cpu, port::now());
+    return finish_removal(cpu);
+}
+
+CpuPool* pool_of(CpuId cpu) {
+    for (CpuPool* p = &first; p != nullptr; p = p->next)
+        if (is_in(*p, cpu)) return p;
+    return nullptr;
+}
+
+}  // namespace
 
 Result<> pool_remove_cpu(u32 id, std::optional<CpuId> cpu) {
     LockGuard guard(lock);
     CpuPool* const pool = find(id);
     if (pool == nullptr) return fail(Error::noent);
-    // The caller comes again for a CPU that did not leave at once.
-    const auto finish = [&](CpuId c) -> Result<> {
-        if (!scheduler().cpu_left(c)) return fail(Error::restart);
-        leaving.of(c).pool = kNotLeaving;
-        return {};
-    };
     for (CpuId c{0}; exists(c); ++c)
-        if (leaving.of(c).pool == id && (!cpu || *cpu == c)) return finish(c);
+        if (places.of(c).pool == id && (!cpu || *cpu == c)) return finish_removal(c);
     if (!cpu) {
         for (CpuId c{0}; exists(c); ++c)
             if (is_in(*pool, c)) cpu = c;
@@ -177,18 +216,47 @@ Result<> pool_remove_cpu(u32 id, std::optional<CpuId> cpu) {
     }
     if (!exists(*cpu)) return fail(Error::inval);
     if (!is_in(*pool, *cpu)) return fail(Error::addrnotavail);
-    if (pool->domains != 0 && pool->engine->cpus.load() == 1) return fail(Error::busy);
-    bool bound = false;
-    for_each_vcpu_in(*pool, [&](Vcpu& v) {
-        const u32 words = cpu_set_words();
-        bound = bound || (v.affinity.overridden &&
-                          (v.affinity.hard(v.affinity.side, words)[cpu->v / 64] >> (cpu->v % 64) & 1) != 0);
-    });
-    if (bound) return fail(Error::addrinuse);
-    for_each_vcpu_in(*pool, [&](Vcpu& v) { keep_runnable(v, cpu); });
-    leaving.of(*cpu).pool = id;
-    scheduler().remove_cpu(*cpu, port::now());
-    return finish(*cpu);
+    return remove_locked(*pool, *cpu);
+}
+
+bool cpu_online(CpuId cpu) {
+    return exists(cpu) && !__atomic_load_n(&places.of(cpu).offline, __ATOMIC_RELAXED);
+}
+
+u32 online_cpus() {
+    u32 count = 0;
+    for (CpuId cpu{0}; exists(cpu); ++cpu) count += cpu_online(cpu) ? 1 : 0;
+    return count;
+}
+
+Result<> take_cpu_offline(CpuId cpu) {
+    {
+        LockGuard guard(lock);
+        if (!exists(cpu) || cpu.v == 0) return fail(Error::inval);
+        if (places.of(cpu).offline) return {};
+        if (places.of(cpu).pool != kNotLeaving) {
+            TRY(finish_removal(cpu));
+        } else if (CpuPool* const pool = pool_of(cpu)) {
+            TRY(remove_locked(*pool, cpu));
+        }
+        __atomic_store_n(&places.of(cpu).offline, true, __ATOMIC_RELAXED);
+    }
+    log(Level::info, "CPU {} is offline: it runs no domain", cpu);
+    send_global_virq(VIRQ_PCPU_STATE);
+    return {};
+}
+
+Result<> bring_cpu_online(CpuId cpu) {
+    {
+        LockGuard guard(lock);
+        if (!exists(cpu)) return fail(Error::inval);
+        if (!places.of(cpu).offline) return fail(Error::exist);
+        __atomic_store_n(&places.of(cpu).offline, false, __ATOMIC_RELAXED);
+        scheduler().add_cpu(*first.engine, cpu);
+    }
+    log(Level::info, "CPU {} is online", cpu);
+    send_global_virq(VIRQ_PCPU_STATE);
+    return {};
 }
 
 Result<> move_domain(Domain& d, u32 id) {

@@ -60,8 +60,9 @@ Result<> set_timer_op(Caller& caller, u64 when);
 Preemptible<u32, u32, GuestAddr> console_io(Caller& caller, u32 command, u32 count, GuestAddr buffer);
 
 // platform_op.cpp, domctl.cpp, sysctl.cpp, mca.cpp
-Result<s64> platform_op(Caller& caller, GuestAddr op);
-// domctl, sysctl: an operation that answers RESTART is made anew, from its structure as the caller left it.
+// domctl, sysctl, platform_op: an operation that answers RESTART is made anew, from its structure as the
+// caller left it.
+Preemptible<GuestAddr> platform_op(Caller& caller, GuestAddr op);
 Preemptible<GuestAddr> domctl(Caller& caller, GuestAddr op);
 Preemptible<GuestAddr> sysctl(Caller& caller, GuestAddr op);
 Result<s64> mca(Caller& caller, GuestAddr arg);

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // platform_op (7): the machine's firmware, processors, clock and power, for the control domain.
 #include <algorithm>
-#include <cstring>
 
 #include "abi/xen.hpp"
 #include "base/log.hpp"
-#include "core/scheduler.hpp"
 #include "core/vcpu_time.hpp"
 #include "hypercall/bitmap.hpp"
 #include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
 #include "hypercall/platform.hpp"
-#include "port/context.hpp"
-#include "port/cpu.hpp"
-#include "port/time.hpp"
+#include "hypercall/platform_op.hpp"
 
 namespace domus::hypercall {
 
@@ -91,59 +87,6 @@ Result<> enter_acpi_sleep(Caller& caller, const xenpf_enter_acpi_sleep_t& arg) {
     return slept;
 }
 
-// ---- processors ---------------------------------------------------------------------------------
-
-Result<> get_cpuinfo(Caller&, xenpf_pcpuinfo_t& info) {
-    const u32 cpus = port::cpu_count();
-    info.max_present = cpus - 1;
-    if (info.xen_cpuid >= cpus) {
-        info.flags = XEN_PCPU_FLAGS_INVALID;
-        return {};
-    }
-    info.flags = XEN_PCPU_FLAGS_ONLINE;
-    info.apic_id = port::apic_id(CpuId(info.xen_cpuid));
-    info.acpi_id = port::acpi_id(CpuId(info.xen_cpuid));
-    return {};
-}
-
-Result<> get_cpu_version(Caller&, xenpf_pcpu_version_t& info) {
-    if (platform().cpu_version == nullptr) return fail(Error::nosys);
-    const u32 cpus = port::cpu_count();
-    info.max_present = cpus - 1;
-    std::memset(info.vendor_id, 0, sizeof info.vendor_id);
-    info.family = info.model = info.stepping = 0;
-    if (info.xen_cpuid >= cpus) return {};
-    const CpuVersion v = platform().cpu_version(CpuId(info.xen_cpuid));
-    std::memcpy(info.vendor_id, v.vendor, sizeof info.vendor_id);
-    info.family = v.family;
-    info.model = v.model;
-    info.stepping = v.stepping;
-    return {};
-}
-
-// Time each processor of a set has been idle, ns. The set comes back with those that exist.
-Result<> getidletime(Caller&, xenpf_getidletime_t& arg) {
-    const u32 asked = arg.cpumap_nr_cpus;
-    const GuestAddr map = address_of(arg.cpumap_bitmap), times = address_of(arg.idletime);
-    const Nanos now = port::now();
-    arg.now = static_cast<u64>(now);
-    for (u32 byte = 0; byte < (u64{asked} + 7) / 8; byte++) {
-        // Beyond the processors that exist there is one answer, and a guest's count has no bound.
-        if (byte * 8 >= port::cpu_count()) break;
-        const u8 wanted = TRY(map.in<u8>().read(byte));
-        u8 present = 0;
-        for (u32 bit = 0; bit < 8; bit++) {
-            const u32 cpu = byte * 8 + bit;
-            if ((wanted >> bit & 1) == 0 || cpu >= asked || cpu >= port::cpu_count()) continue;
-            present = static_cast<u8>(present | 1u << bit);
-            const u64 idle = static_cast<u64>(core::scheduler().idle_time(CpuId(cpu), now));
-            TRY(times.out<u64>().write(idle, cpu));
-        }
-        TRY(map.out<u8>().write(present, byte));
-    }
-    return {};
-}
-
 // ---- symbols ------------------------------------------------------------------------------------
 
 Result<> get_symbol(Caller&, xenpf_symdata_t& data) {
@@ -174,25 +117,33 @@ Result<> get_symbol(Caller&, xenpf_symdata_t& data) {
 constexpr Command<> kList[] = {
     command<&settime32>(XENPF_settime32, "settime32"),
     command<&settime64>(XENPF_settime64, "settime64"),
-    command<&get_cpu_version>(XENPF_get_cpu_version, "get_cpu_version"),
+    command<&platform_get_cpu_version>(XENPF_get_cpu_version, "get_cpu_version"),
     command<&firmware_info>(XENPF_firmware_info, "firmware_info"),
     command<&enter_acpi_sleep>(XENPF_enter_acpi_sleep, "enter_acpi_sleep"),
-    command<&getidletime>(XENPF_getidletime, "getidletime"),
-    command<&get_cpuinfo>(XENPF_get_cpuinfo, "get_cpuinfo"),
+    command<&platform_getidletime>(XENPF_getidletime, "getidletime"),
+    command<&platform_get_cpuinfo>(XENPF_get_cpuinfo, "get_cpuinfo"),
+    command<&platform_cpu_online>(XENPF_cpu_online, "cpu_online"),
+    command<&platform_cpu_offline>(XENPF_cpu_offline, "cpu_offline"),
+    command<&platform_cpu_hotadd>(XENPF_cpu_hotadd, "cpu_hotadd"),
+    command<&platform_core_parking>(XENPF_core_parking, "core_parking"),
+    command<&platform_set_processor_pminfo>(XENPF_set_processor_pminfo, "set_processor_pminfo"),
+    command<&platform_microcode_update>(XENPF_microcode_update, "microcode_update"),
     command<&get_symbol>(XENPF_get_symbol, "get_symbol"),
 };
 constexpr Commands kCommands("platform_op", kList);
 
 }  // namespace
 
-Result<s64> platform_op(Caller& caller, GuestAddr op) {
+Preemptible<GuestAddr> platform_op(Caller& caller, GuestAddr op) {
     struct Header {
         u32 command, version;
     };
     const Header header = TRY(op.in<Header>().read());
     if (header.version != XENPF_INTERFACE_VERSION) return fail(Error::access);
     static_assert(offsetof(xen_platform_op_t, u) == sizeof(Header));
-    return kCommands.call(caller, header.command, op.offset(sizeof(Header)));
+    const Value value = kCommands.call(caller, header.command, op.offset(sizeof(Header)));
+    if (!value && value.error() == Error::restart) return again(op);
+    return value;
 }
 
 }  // namespace domus::hypercall

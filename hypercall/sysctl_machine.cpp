@@ -2,6 +2,7 @@
 // sysctl: the machine's processors and their abilities.
 #include <algorithm>
 
+#include "core/cpupool.hpp"
 #include "core/scheduler.hpp"
 #include "hypercall/bitmap.hpp"
 #include "hypercall/platform.hpp"
@@ -63,7 +64,7 @@ Result<> sysctl_physinfo(Caller&, xen_sysctl_physinfo& info) {
     info = {};
     info.threads_per_core = siblings.core;
     info.cores_per_socket = siblings.socket / siblings.core;
-    info.nr_cpus = port::cpu_count();
+    info.nr_cpus = core::online_cpus();
     info.max_cpu_id = port::cpu_count() - 1;
     info.nr_nodes = 1;
     info.max_node_id = kMaxNodes - 1;
@@ -91,7 +92,10 @@ Result<> sysctl_cputopoinfo(Caller&, xen_sysctl_cputopoinfo& arg) {
     const u32 count = list.null() ? port::cpu_count() : std::min(arg.num_cpus, port::cpu_count());
     for (CpuId cpu{0}; cpu.v < count && !list.null(); ++cpu) {
         const CpuTopology t = port::cpu_topology(cpu);
-        const xen_sysctl_cputopo_t one{.core = t.core, .socket = t.socket, .node = t.node};
+        const bool online = core::cpu_online(cpu);
+        const xen_sysctl_cputopo_t one{.core = online ? t.core : XEN_INVALID_CORE_ID,
+                                       .socket = online ? t.socket : XEN_INVALID_SOCKET_ID,
+                                       .node = t.node};
         TRY(list.out<xen_sysctl_cputopo_t>().write(one, cpu.v));
     }
     arg.num_cpus = count;

@@ -350,6 +350,7 @@ Decision Engine::choose_locked(Cpu& cpu, Queue& q, Nanos now, u32& also) {
         d.next->running.store(true, std::memory_order_relaxed);
         d.next->cpu = cpu.id;
     }
+    if (d.next == nullptr) cpu.idle_entries++;
     cpu.current = d.next;
     cpu.since = now;
     if (!online) return d;
@@ -462,7 +463,7 @@ Engine::RunTimes Engine::run_times(Unit& u, Nanos now) {
     return {u.state, u.since, {u.time[0], u.time[1], u.time[2], u.time[3]}};
 }
 
-Nanos Engine::idle_time(CpuId id, Nanos now) {
+Engine::IdleTimes Engine::idle_times(CpuId id, Nanos now) {
     const Cpu& cpu = cpus_[id.v];
     Queue* q = cpu.queue.load(std::memory_order_acquire);
     q->lock.lock();
@@ -471,9 +472,10 @@ Nanos Engine::idle_time(CpuId id, Nanos now) {
         q = cpu.queue.load(std::memory_order_acquire);
         q->lock.lock();
     }
-    const Nanos idle_time = cpu.idle_time + (cpu.current == nullptr && now > cpu.since ? now - cpu.since : 0);
+    const bool idle = cpu.current == nullptr && now > cpu.since;
+    const IdleTimes times{.entries = cpu.idle_entries, .time = cpu.idle_time + (idle ? now - cpu.since : 0)};
     q->lock.unlock();
-    return idle_time;
+    return times;
 }
 
 }  // namespace domus::sched

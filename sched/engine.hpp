@@ -98,7 +98,13 @@ class Engine {
         Nanos time[4] = {};
     };
     RunTimes run_times(Unit& u, Nanos now);
-    Nanos idle_time(CpuId cpu, Nanos now);
+    // How often and how long in all a CPU has been idle, up to now.
+    struct IdleTimes {
+        u64 entries = 0;
+        Nanos time = 0;
+    };
+    IdleTimes idle_times(CpuId cpu, Nanos now);
+    Nanos idle_time(CpuId cpu, Nanos now) { return idle_times(cpu, now).time; }
 
     const Policy& policy() const { return *first_pool_->policy; }
     Params& params() { return first_pool_->params; }

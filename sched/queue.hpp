@@ -31,6 +31,7 @@ struct alignas(64) Cpu {
     Nanos since = 0;                // when `current` (or idleness) began
     Nanos deadline = port::kNever;  // what the policy asked for last
     Nanos idle_time = 0;            // ns, before `since`
+    u64 idle_entries = 0;           // how often it has become idle
 
     u64 bit() const;  // in its queue's words
     PolicySpace<16> policy;
