@@ -274,7 +274,7 @@ Decision Engine::choose(Cpu& cpu, Nanos now) {
     for (;;) {
         Queue& q = *cpu.queue.load(std::memory_order_acquire);
         LockGuard guard(q.lock);
-        if (cpu.queue.load(std::memory_order_relaxed) != &q) continue;
+        if (cpu.queue.load(std::memory_order_acquire) != &q) continue;
         d = choose_locked(cpu, q, now, also);
         break;
     }
@@ -467,7 +467,7 @@ Engine::IdleTimes Engine::idle_times(CpuId id, Nanos now) {
     const Cpu& cpu = cpus_[id.v];
     Queue* q = cpu.queue.load(std::memory_order_acquire);
     q->lock.lock();
-    while (cpu.queue.load(std::memory_order_relaxed) != q) {
+    while (cpu.queue.load(std::memory_order_acquire) != q) {
         q->lock.unlock();
         q = cpu.queue.load(std::memory_order_acquire);
         q->lock.lock();

@@ -42,7 +42,8 @@ class Engine::Locked {
         for (;;) {
             queue_ = u.queue.load(std::memory_order_acquire);
             queue_->lock.lock();
-            if (u.queue.load(std::memory_order_relaxed) == queue_) [[likely]]
+            // It may have gone and come back meanwhile: what was done to it elsewhere must be seen.
+            if (u.queue.load(std::memory_order_acquire) == queue_) [[likely]]
                 return;
             queue_->lock.unlock();
         }
