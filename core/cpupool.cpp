@@ -98,6 +98,7 @@ Result<u32> create_pool(std::optional<u32> id, const sched::Policy& policy) {
     const Result<sched::Pool*> made = scheduler().make_pool({bytes, size}, policy);
     if (!made) return give_up(made.error());
     pool->engine = *made;
+    pool->engine->params = first.engine->params;
     u32 number = id.value_or(0);
     if (id) {
         if (find(number) != nullptr) return give_up(Error::exist);

@@ -92,7 +92,7 @@ Result<> read_table(const xen_sysctl_arinc653_schedule_t& in, sched::ArincTable&
 }
 
 void write_table(const sched::ArincTable& table, xen_sysctl_arinc653_schedule_t& out) {
-    out = {};
+    std::memset(&out, 0, sizeof out);  // the gaps as well
     out.major_frame = static_cast<u64>(table.major_frame);
     out.num_sched_entries = static_cast<u8>(table.count);
     for (u32 i = 0; i < table.count; i++) {

@@ -133,6 +133,19 @@ class Toolstack : public HypercallTest {
         return result;
     }
 
+    // Waiting for another CPU would be for ever here: it must have let go of the domain before.
+    s64 move_running(u32 id, Domain& d) {
+        core::pause_domain(d);
+        run_all();
+        const s64 result = move(id, d.id.v);
+        core::unpause_domain(d);
+        return result;
+    }
+    void destroy_running(Domain& d) {
+        core::pause_domain(d);
+        run_all();
+        destroy(d);
+    }
     static u32 vcpu_on(const Domain& d) { return d.vcpu(VcpuId(0))->sched.cpu.v; }
 
     xen_sysctl_cpupool_op pool{};
@@ -217,7 +230,7 @@ TEST_F(Toolstack, DomainsChangePools) {
     Sets s{1, 3};
     EXPECT_EQ(set(7, 1, kHardFlag, s), 0);
     EXPECT_EQ(put_share(7, 512, 50), 0);
-    EXPECT_EQ(move(5, 7), 0);
+    EXPECT_EQ(move_running(5, guest), 0);
     EXPECT_EQ(info(5), 0);
     EXPECT_EQ(pool.n_dom, 1u);
     EXPECT_EQ(info(0), 0);
@@ -228,12 +241,12 @@ TEST_F(Toolstack, DomainsChangePools) {
     EXPECT_EQ(vcpu_on(guest), 1u);
     EXPECT_EQ(remove(5, 1), -EBUSY);
     EXPECT_EQ(destroy_pool(5), -EBUSY);
-    EXPECT_EQ(move(0, 7), 0);
+    EXPECT_EQ(move_running(0, guest), 0);
     EXPECT_EQ(get_share(7), (std::pair<u16, u16>{256, 0})) << "a new scheduler's defaults";
     EXPECT_EQ(remove(5, 1), 0);
     EXPECT_EQ(destroy_pool(5), 0);
     EXPECT_EQ(add(0, 1), 0);
-    destroy(guest);
+    destroy_running(guest);
     EXPECT_EQ(info(0), 0);
     EXPECT_EQ(pool.n_dom, 1u);
 }
@@ -248,7 +261,7 @@ TEST_F(Toolstack, ADomainIsBornInAPool) {
     EXPECT_EQ(vcpu_on(guest), 1u);
     EXPECT_EQ(info(5), 0);
     EXPECT_EQ(pool.n_dom, 1u);
-    destroy(guest);
+    destroy_running(guest);
     EXPECT_EQ(info(5), 0);
     EXPECT_EQ(pool.n_dom, 0u);
     EXPECT_EQ(remove(5, 1), 0);
@@ -271,10 +284,10 @@ TEST_F(Toolstack, NoMemoryIsNoHarm) {
         heap_fail_after(n);
         const s64 made = create(5, XEN_SCHEDULER_ARINC653);
         heap_fail_after(~u64{0} - 1);
-        if (made == 0)
+        EXPECT_TRUE(made == 0 || made == -ENOMEM) << made;
+        if (made == 0) {
             EXPECT_EQ(destroy_pool(5), 0);
-        else
-            EXPECT_EQ(made, -ENOMEM);
+        }
         quiesce();
         EXPECT_EQ(info(1), -ENOENT);
     }
@@ -422,7 +435,7 @@ TEST_F(Toolstack, Reservations) {
     ASSERT_EQ(create(5, XEN_SCHEDULER_RTDS), 0);
     ASSERT_EQ(remove(0, 1), 0);
     ASSERT_EQ(add(5, 1), 0);
-    ASSERT_EQ(move(5, 7), 0);
+    ASSERT_EQ(move_running(5, guest), 0);
     xen_domctl_t d{};
     auto& op = d.u.scheduler_op;
     const auto call = [&](u32 command) {
@@ -465,7 +478,7 @@ TEST_F(Toolstack, Reservations) {
     put(kList, two);
     set_handle(op.u.v.vcpus, at(kList));
     EXPECT_EQ(call(XEN_DOMCTL_SCHEDOP_getvcpuinfo), -EINVAL);
-    destroy(guest);
+    destroy_running(guest);
 }
 
 TEST_F(Toolstack, RateLimit) {
