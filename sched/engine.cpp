@@ -133,6 +133,18 @@ Engine::Targets Engine::settle(Locked& held, Unit& u, Nanos now, Why why) {
     return u.parked ? watch_for(q, u) : choose_cpus(q, u, now);
 }
 
+// Another queue with an idle CPU that `u` prefers, if its own has no CPU that it prefers; or null.
+Queue* Engine::preferred_queue(const Unit& u, const Queue& home) {
+    if (u.soft.everything() || (home.allowed(u) & u.soft.window(home.first_cpu)) != 0) return nullptr;
+    const Pool& pool = *home.pool;
+    for (u32 i = 0; i < pool.queue_count; i++) {
+        Queue& q = pool.queues[i];
+        const u64 idle = q.idle.load(std::memory_order_relaxed) & q.allowed(u);
+        if ((idle & u.soft.window(q.first_cpu)) != 0) return &q;
+    }
+    return nullptr;
+}
+
 // The queue where `u` should wait, which is `home` unless there is a reason.
 Queue& Engine::choose_queue(const Unit& u, Queue& home, Nanos now, Why why) {
     const Pool& pool = *home.pool;
@@ -144,6 +156,7 @@ Queue& Engine::choose_queue(const Unit& u, Queue& home, Nanos now, Why why) {
     if (allowed != 0) {
         if (pool.policy->keeps(home, u)) return home;
         if (why == Why::moved || (why == Why::preempted && !turn) || !pool.policy->balances()) return home;
+        if (Queue* const softer = preferred_queue(u, home)) return *softer;
         if ((home.idle.load(std::memory_order_relaxed) & ~home.tickled & allowed) != 0) return home;
     }
     // Whoever wakes up goes elsewhere only if there are fewer even with it, since its data are here. Where

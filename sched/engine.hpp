@@ -126,6 +126,7 @@ class Engine {
     static void keep_watch(const Cpu& cpu, Queue& q, Decision& d);
     static Queue& quietest(Pool& pool, const Unit& u);
     Targets settle(Locked& held, Unit& u, Nanos now, Why why);
+    static Queue* preferred_queue(const Unit& u, const Queue& home);
     static Queue& choose_queue(const Unit& u, Queue& home, Nanos now, Why why);
     Targets choose_cpus(Queue& q, const Unit& u, Nanos now);
     u32 idle_elsewhere(const Queue& home, const Unit& u, u32 except) const;

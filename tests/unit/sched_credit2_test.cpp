@@ -243,6 +243,29 @@ TEST_P(RandomMachine, KeepsItsPromises) {
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomMachine, testing::Range(0, 40));
 
+// Soft affinity draws a unit to CPUs of another queue when one of them is idle, and keeps it from nothing.
+TEST(Credit2, SoftAffinityAcrossQueues) {
+    Simulation s(8, credit2(), 1, 4);
+    auto& t =
+        s.add({}, s.between(100 * kMicrosecond, kMillisecond), s.between(kMillisecond, 3 * kMillisecond));
+    for (const u64 soft : {u64{0x40}, u64{0x02}, u64{0xc0}}) {
+        s.pin(t, 0xff, soft);
+        s.run(20 * kMillisecond);
+        for (int i = 0; i < 20; i++) {
+            s.run(kMillisecond);
+            EXPECT_NE(soft >> t.unit.cpu.v & 1, 0u) << t.unit.cpu.v;
+        }
+    }
+    // All of those are taken: then it runs elsewhere.
+    s.pin(t, 0xff, 0x80);
+    s.pin(s.add(), 0x80);
+    s.run(50 * kMillisecond);
+    s.start_measuring();
+    s.run(kSecond);
+    EXPECT_GT(percent(t, kSecond), 15);
+    EXPECT_LT(t.worst_latency, 100 * kMicrosecond);
+}
+
 // Eight domains of different weights on two CPUs, each within a tenth of its share over a minute; some
 // compute, some sleep now and then and want more than they get.
 TEST(Credit2, EightWeightedDomainsWithinATenth) {
