@@ -10,6 +10,7 @@
 #include "boot/memory.hpp"
 #include "boot/start.hpp"
 #include "mm/frame.hpp"
+#include "mm/frame_refs.hpp"
 #include "mm/heap.hpp"
 #include "port/memory.hpp"
 
@@ -139,6 +140,12 @@ void start_memory() {
     for (const ByteRange& range : free_ranges.ranges())
         heap_add(mfn(Maddr(range.start)), range.size() / kPageSize);
     heap_ready = true;
+    // Tools read the machine-to-physical table as DOMID_XEN's (XENMEM_machphys_mfn_list).
+    for (u64 gib = 0; gib * kGiB < std::min(size.end, memory_limit()); gib++) {
+        const Mfn block = port::m2p_block(gib);
+        if (block == kNoMfn) continue;
+        for (u64 i = 0; i < kSuperpageSize / kPageSize; i++) assign_read_only(block + i, kOwnerXen);
+    }
     log(Level::info, "heap: {} MiB free", heap_free_frames() * kPageSize / kMiB);
 }
 

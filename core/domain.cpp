@@ -3,6 +3,7 @@
 #include "core/domain.hpp"
 
 #include "base/log.hpp"
+#include "core/claims.hpp"
 #include "core/domain_free.hpp"
 #include "core/domain_list.hpp"
 #include "core/scheduler.hpp"
@@ -109,6 +110,7 @@ Result<> destroy_domain(Domain& d) {
             pause_domain_sync(d);
             { LockGuard wait_for_allocations(d.events.lock); }
             { LockGuard wait_for_charges(d.pages.lock); }
+            drop_claim(d);
             stop_watchdogs(d);
             d.destroy_step = 1;
             [[fallthrough]];

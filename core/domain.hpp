@@ -9,6 +9,7 @@
 #include "core/cpupool.hpp"
 #include "core/evtchn.hpp"
 #include "core/grant_table.hpp"
+#include "core/memory_map.hpp"
 #include "core/pages.hpp"
 #include "core/pirq.hpp"
 #include "core/quiesce.hpp"
@@ -72,6 +73,7 @@ struct Domain {
     bool node_affinity_given = false;
 
     core::DomainPages pages;
+    core::MemoryMap memory_map;
     core::EventChannels events;
     core::PirqTable pirqs;
     core::GrantTable grants;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "core/pages.hpp"
 
+#include "core/claims.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "mm/frame_refs.hpp"
@@ -87,7 +88,7 @@ void init_pages() {
 Result<Mfn> allocate_pages(Domain& d, unsigned order, AllocLimits limits) {
     const u64 count = u64{1} << order;
     TRY(charge(d, count));
-    const Result<Mfn> first = alloc_frames(order, limits);
+    const Result<Mfn> first = alloc_claimed(d, order, limits);
     if (!first) {
         bool last = false;
         {
@@ -144,6 +145,8 @@ Result<> release_all_pages(Domain& d) {
 }
 
 Result<Mfn> allocate_shared_page(Domain& d) {
+    // Who frees such pages does so after this is set, with the lock that those who allocate them hold.
+    if (d.dying.load() != Dying::no) return fail(Error::inval);
     const Mfn m = TRY(alloc_frames(0, {.scrub = true}));
     frame_of(m).next = frame_of(m).prev = kUncounted;
     assign_frame(m, d.id);

@@ -20,6 +20,8 @@ struct DomainPages {
     u64 total = 0;                                  // pages it owns
     u64 max = 0;                                    // … may own
     u64 peak = 0;
+    // Promised and not yet given, and the number of its latest claim; under the book of core/claims.cpp.
+    u64 claimed = 0, claim_number = 0;
 };
 
 // Installs the accounting of frames whose last reference goes. Called by init().
@@ -37,7 +39,7 @@ Result<> release_page(Domain& d, Mfn m);
 // Gives up everything. ERESTART: preempted, call again. Only for a dying domain.
 Result<> release_all_pages(Domain& d);
 
-// A zeroed page of the hypervisor's that d may map: shared info, grant table. ENOMEM.
+// A zeroed page of the hypervisor's that d may map: shared info, grant table. ENOMEM. EINVAL: d is dying.
 Result<Mfn> allocate_shared_page(Domain& d);
 void free_shared_page(Mfn m);
 

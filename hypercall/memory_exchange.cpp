@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "core/claims.hpp"
 #include "core/pages.hpp"
 #include "hypercall/memory_op.hpp"
 #include "hypercall/target.hpp"
@@ -64,7 +65,7 @@ class FreshExtents {
 
     Result<> allocate(u64 extents, const AllocLimits& limits) {
         for (u64 i = 0; i < extents; i++) {
-            const Mfn m = TRY(alloc_frames(order_, limits));
+            const Mfn m = TRY(core::alloc_unclaimed(order_, limits));
             frame_of(m).next = head_;
             head_ = static_cast<u32>(m.v);
         }

@@ -4,99 +4,15 @@
 
 #include <algorithm>
 
-#include "arch_state/layout.hpp"
 #include "base/log.hpp"
-#include "core/pages.hpp"
+#include "core/claims.hpp"
 #include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
-#include "hypercall/platform.hpp"
 #include "hypercall/target.hpp"
-#include "mm/frame_refs.hpp"
-#include "port/cpu.hpp"
-#include "pv/m2p.hpp"
 
 namespace domus::hypercall {
 
 namespace {
-
-// ---- reservations -------------------------------------------------------------------------------
-
-struct Reservation {
-    Domain& d;
-    GuestInOut<xen_pfn_t> list;
-    unsigned order;
-    AllocLimits limits;
-};
-
-// One extent more, at this index of the guest's list.
-using Step = Result<> (*)(const Reservation& r, u64 index);
-
-// Writes where a new extent is; one that the guest cannot be told of is given back.
-Result<> tell(const Reservation& r, u64 index, Mfn first) {
-    const Result<> told = r.list.write(first.v, index);
-    if (told) return {};
-    for (u64 i = 0; i < u64{1} << r.order; i++) {
-        pv::set_m2p(first + i, pv::kInvalidM2p);
-        static_cast<void>(core::release_page(r.d, first + i));
-    }
-    return told;
-}
-
-Result<> increase(const Reservation& r, u64 index) {
-    const Mfn first = TRY(core::allocate_pages(r.d, r.order, r.limits));
-    for (u64 i = 0; i < u64{1} << r.order; i++) pv::set_m2p(first + i, pv::kInvalidM2p);
-    // Without a list the domain does not want to know which they are.
-    if (r.list.null()) return {};
-    return tell(r, index, first);
-}
-
-Result<> populate(const Reservation& r, u64 index) {
-    const xen_pfn_t gfn = TRY(r.list.read(index));
-    const Mfn first = TRY(core::allocate_pages(r.d, r.order, r.limits));
-    for (u64 i = 0; i < u64{1} << r.order; i++) pv::set_m2p(first + i, gfn + i);
-    return tell(r, index, first);
-}
-
-Result<> decrease(const Reservation& r, u64 index) {
-    const xen_pfn_t first = TRY(r.list.read(index));
-    for (u64 i = 0; i < u64{1} << r.order; i++) {
-        const Mfn m(first + i);
-        {
-            // Still the domain's while its entry is taken out: the next owner's must not be touched.
-            const PageRef page = TRY(get_page(m, r.d.id));
-            pv::set_m2p(m, pv::kInvalidM2p);
-        }
-        TRY(core::release_page(r.d, m));
-    }
-    return {};
-}
-
-// Returns the number of extents that were done, whatever stopped it: that is how callers learn of failures.
-MemoryCall reservation(Caller& caller, u32 command, u64 start, GuestAddr arg, Step step) {
-    const xen_memory_reservation_t r = TRY(arg.in<xen_memory_reservation_t>().read());
-    if (r.nr_extents > kMaxExtents || start > r.nr_extents) return static_cast<s64>(start);
-    if (r.extent_order > max_extent_order(caller.domain)) return fail(Error::perm);
-    Domain* d = TRY(target_domain(caller, r.domid));
-
-    const Reservation work{.d = *d,
-                           .list = GuestInOut<xen_pfn_t>(reinterpret_cast<u64>(r.extent_start.p)),
-                           .order = r.extent_order,
-                           .limits = limits_of(r.mem_flags)};
-    for (u64 i = start; i < r.nr_extents; i++) {
-        if (i != start && port::preempt_wanted()) {
-            return again(GuestLong(command | i << kExtentShift), arg);
-        }
-        const Result<> done = step(work, i);
-        if (!done) {
-            if (done.error() != Error::nomem) {
-                guest_log(Level::debug, "d{}: memory_op {} for d{} stops at extent {} of {} ({})",
-                          caller.domain.id, command, d->id, i, u64{r.nr_extents}, done.error());
-            }
-            return static_cast<s64>(i);
-        }
-    }
-    return static_cast<s64>(r.nr_extents);
-}
 
 // ---- what there is ------------------------------------------------------------------------------
 
@@ -120,42 +36,39 @@ Result<s64> maximum_reservation(Caller& caller, const OneDomain& arg) {
 // What the guest says of its own size, less one.
 Result<s64> maximum_gpfn(Caller& caller, const OneDomain& arg) {
     Domain* d = TRY(target_domain(caller, arg.domid));
+    if (d->dying.load() != Dying::no) return fail(Error::srch);  // its shared page may be gone
     return static_cast<s64>(__atomic_load_n(&d->shared->arch.max_pfn, __ATOMIC_RELAXED)) - 1;
 }
 
-constexpr u32 kE820Ram = 1;
-
 // The first frame behind all RAM.
-Result<s64> maximum_ram_page(Caller&) {
-    u64 end = 0;
-    for (const auto& range : platform().machine_map) {
-        if (range.type == kE820Ram) end = std::max(end, range.start + range.size);
-    }
-    return static_cast<s64>(end >> kPageShift);
+Result<s64> maximum_ram_page(Caller&) { return static_cast<s64>(ram_end() >> kPageShift); }
+
+// Which nodes a guest should believe to have is told to guests that have some (XEN_DOMCTL_setvnumainfo).
+Result<> get_vnumainfo(Caller& caller, const xen_vnuma_topology_info_t& arg) {
+    if (arg.pad != 0) return fail(Error::inval);
+    TRY(target_domain(caller, arg.domid));
+    return fail(Error::opnotsupp);
 }
 
-Result<> machphys_mapping(Caller&, Out<xen_machphys_mapping_t>& out) {
-    out.v.v_start = layout::kGuestM2p;
-    out.v.v_end = layout::kGuestM2pEnd;
-    out.v.max_mfn = (layout::kGuestM2pEnd - layout::kGuestM2p) / sizeof(u64) - 1;
-    return {};
+// Populating on demand is for guests whose physical memory the hypervisor translates.
+Result<> pod_target(Caller& caller, const xen_pod_target_t& arg) {
+    TRY(target_domain(caller, arg.domid));
+    return fail(Error::inval);
 }
 
-Result<> machine_memory_map(Caller&, xen_memory_map_t& arg) {
-    // The BIOS's format: 20 bytes an entry.
-    struct [[gnu::packed]] Entry {
-        u64 start, size;
-        u32 type;
-    };
-    static_assert(sizeof(Entry) == 20);
-    const auto map = platform().machine_map;
-    const GuestOut<Entry> buffer(reinterpret_cast<u64>(arg.buffer.p));
-    u32 n = 0;
-    for (; n < arg.nr_entries && n < map.size(); n++) {
-        TRY(buffer.write({map[n].start, map[n].size, map[n].type}, n));
+Result<> claim_pages(Caller& caller, const xen_memory_reservation_t& arg) {
+    if (arg.extent_start.p != nullptr || arg.extent_order != 0 || arg.mem_flags != 0)
+        return fail(Error::inval);
+    Domain* d = TRY(target_domain(caller, arg.domid));
+    const Result<> done = core::claim_pages(*d, arg.nr_extents);
+    if (!done) {
+        guest_log(
+            Level::info,
+            "d{}: a claim of {} pages for d{} fails ({}): it has {}, may have {}; {} are free, {} claimed",
+            caller.domain.id, u64{arg.nr_extents}, d->id, done.error(), d->pages.total, d->pages.max,
+            heap_free_frames(), core::outstanding_claims());
     }
-    arg.nr_entries = n;
-    return {};
+    return done;
 }
 
 // ---- for guests whose physical memory the hypervisor translates ---------------------------------
@@ -183,6 +96,15 @@ constexpr Command<> kList[] = {
     command<&current_reservation>(XENMEM_current_reservation, "current_reservation"),
     command<&maximum_reservation>(XENMEM_maximum_reservation, "maximum_reservation"),
     command<&add_to_physmap>(XENMEM_add_to_physmap, "add_to_physmap"),
+    command<&memory_map>(XENMEM_memory_map, "memory_map"),
+    command<&set_memory_map>(XENMEM_set_memory_map, "set_memory_map", Who::control),
+    command<&machphys_mfn_list>(XENMEM_machphys_mfn_list, "machphys_mfn_list"),
+    command<&machphys_compat_mfn_list>(XENMEM_machphys_compat_mfn_list, "machphys_compat_mfn_list"),
+    command<&pod_target>(XENMEM_set_pod_target, "set_pod_target", Who::control),
+    command<&pod_target>(XENMEM_get_pod_target, "get_pod_target", Who::control),
+    command<&claim_pages>(XENMEM_claim_pages, "claim_pages", Who::control),
+    command<&get_vnumainfo>(XENMEM_get_vnumainfo, "get_vnumainfo"),
+    command<&reserved_device_memory_map>(XENMEM_reserved_device_memory_map, "reserved_device_memory_map"),
     command<&machine_memory_map>(XENMEM_machine_memory_map, "machine_memory_map", Who::control_or_hardware),
     command<&machphys_mapping>(XENMEM_machphys_mapping, "machphys_mapping"),
     command<&maximum_gpfn>(XENMEM_maximum_gpfn, "maximum_gpfn"),
@@ -199,10 +121,11 @@ MemoryCall memory_op(Caller& caller, GuestLong command, GuestAddr arg) {
     const u32 op = static_cast<u32>(command.v) & ((1u << kExtentShift) - 1);
     const u64 start = command.v >> kExtentShift;
     switch (op) {
-        case XENMEM_increase_reservation: return reservation(caller, op, start, arg, &increase);
-        case XENMEM_decrease_reservation: return reservation(caller, op, start, arg, &decrease);
-        case XENMEM_populate_physmap: return reservation(caller, op, start, arg, &populate);
+        case XENMEM_increase_reservation:
+        case XENMEM_decrease_reservation:
+        case XENMEM_populate_physmap: return memory_reservation(caller, op, start, arg);
         case XENMEM_exchange: return memory_exchange(caller, arg);
+        case XENMEM_acquire_resource: return acquire_resource(caller, start, arg);
         default: break;
     }
     // The others have no extents.

@@ -5,6 +5,7 @@
 #include "abi/xen.hpp"
 #include "hypercall/argument.hpp"
 #include "hypercall/caller.hpp"
+#include "hypercall/command.hpp"
 #include "hypercall/outcome.hpp"
 #include "mm/heap.hpp"
 
@@ -30,7 +31,22 @@ inline AllocLimits limits_of(u32 mem_flags) {
     return {.address_bits = bits == 0 || bits > 64 ? 64 : bits, .scrub = true};
 }
 
+// memory_reservation.cpp: increase_reservation, decrease_reservation, populate_physmap, from extent `start`
+// on
+MemoryCall memory_reservation(Caller& caller, u32 command, u64 start, GuestAddr arg);
 // memory_exchange.cpp
 MemoryCall memory_exchange(Caller& caller, GuestAddr arg);
+// memory_resource.cpp: acquire_resource, from frame `start` of its list on
+MemoryCall acquire_resource(Caller& caller, u64 start, GuestAddr arg);
+
+// memory_map.cpp
+u64 ram_end();  // bytes: the first address behind all RAM
+Result<> memory_map(Caller& caller, xen_memory_map_t& arg);
+Result<> set_memory_map(Caller& caller, const xen_foreign_memory_map_t& arg);
+Result<> machine_memory_map(Caller& caller, xen_memory_map_t& arg);
+Result<> machphys_mapping(Caller& caller, Out<xen_machphys_mapping_t>& out);
+Result<> machphys_mfn_list(Caller& caller, xen_machphys_mfn_list_t& arg);
+Result<> machphys_compat_mfn_list(Caller& caller, const xen_machphys_mfn_list_t& arg);
+Result<> reserved_device_memory_map(Caller& caller, xen_reserved_device_memory_map_t& arg);
 
 }  // namespace domus::hypercall

@@ -2,6 +2,7 @@
 // sysctl: the machine's processors and their abilities.
 #include <algorithm>
 
+#include "core/claims.hpp"
 #include "core/cpupool.hpp"
 #include "core/scheduler.hpp"
 #include "hypercall/bitmap.hpp"
@@ -72,6 +73,7 @@ Result<> sysctl_physinfo(Caller&, xen_sysctl_physinfo& info) {
     info.capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     info.total_pages = platform().total_pages;
     info.free_pages = heap_free_frames();
+    info.outstanding_pages = core::outstanding_claims();
     info.max_mfn = last_ram().v;
     read_capabilities(info.hw_cap);
     return {};

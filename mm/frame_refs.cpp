@@ -33,6 +33,12 @@ void assign_frame(Mfn m, DomId owner) {
     f.refs.store(kRefOwned | 1, std::memory_order_release);
 }
 
+void assign_read_only(Mfn m, DomId owner) {
+    assign_frame(m, owner);
+    // Used once as nothing in particular: no other type can begin.
+    frame_of(m).type.store(TypeWord::of(PageType::none, 0, 1).v, std::memory_order_release);
+}
+
 bool disown_frame(Mfn m) {
     Frame& f = frame_of(m);
     if ((f.refs.fetch_and(~kRefOwned, std::memory_order_acq_rel) & kRefOwned) == 0) return false;

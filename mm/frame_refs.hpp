@@ -54,6 +54,8 @@ inline void get_ref_more(Frame& f) { f.refs.fetch_add(1, std::memory_order_relax
 
 // Makes `owner` the owner of an unused frame, with one reference, the owner's.
 void assign_frame(Mfn m, DomId owner);
+// … for ever, and not to be written or given any other type: hypervisor memory that guests may map read-only.
+void assign_read_only(Mfn m, DomId owner);
 // Gives up the owner's hold: false if it is given up already. Others' references keep the frame alive.
 bool disown_frame(Mfn m);
 

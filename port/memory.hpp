@@ -13,6 +13,10 @@ namespace domus::port {
 // first+count) (frame table and M2P) with memory. Page granularity of one GiB. ENOMEM.
 Result<> populate_metadata(Mfn first, u64 count);
 
+// The first of the frames of the machine-to-physical table's part for GiB number `gib`, 2 MiB that guests may
+// map read-only as DOMID_XEN's; kNoMfn where there is none.
+Mfn m2p_block(u64 gib);
+
 // Maps a device's registers uncached; the mapping lives for ever. ENOMEM.
 Result<void*> map_device(Maddr base, u64 size);
 

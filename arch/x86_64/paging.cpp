@@ -201,4 +201,15 @@ Result<> populate_metadata(Mfn first, u64 count) {
     return {};
 }
 
+Mfn m2p_block(u64 gib) {
+    using namespace x86;
+    if (gib >= (layout::kGuestM2pEnd - layout::kGuestM2p) / kSuperpageSize) return kNoMfn;
+    const u64 va = layout::kGuestM2p + gib * kSuperpageSize;
+    const Pte* l3 = table_at(hypervisor_slots[table_index(Vaddr(va), 4) - layout::kFirstSlot].mfn());
+    const Pte below = l3[table_index(Vaddr(va), 3)];
+    if (!below.present()) return kNoMfn;
+    const Pte block = table_at(below.mfn())[table_index(Vaddr(va), 2)];
+    return block.present() ? block.mfn() : kNoMfn;
+}
+
 }  // namespace domus::port

@@ -97,6 +97,7 @@ void load_address_space(Mfn l4) { machine->root = l4, machine->root_loads++; }
 void kick(CpuId cpu) { machine->kicks[cpu.v]++; }
 
 Result<> populate_metadata(Mfn, u64) { return {}; }
+Mfn m2p_block(u64 gib) { return gib < machine->m2p_blocks.size() ? machine->m2p_blocks[gib] : kNoMfn; }
 Result<void*> map_device(Maddr, u64) { return fail(Error::nodev); }
 
 u32 tlb_clock() { return machine->tlb_clock; }

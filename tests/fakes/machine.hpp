@@ -32,6 +32,7 @@ struct Machine {
     u32 tlb_clock = 1;
     u64 domain_flushes = 0, page_flushes = 0, full_flushes = 0;
     u64 cache_flushes = 0;
+    std::vector<Mfn> m2p_blocks;  // what m2p_block() answers
     Mfn root = kNoMfn;  // what load_address_space() was last called with
     u64 root_loads = 0;
     bool preempt = false;         // what preempt_wanted() answers
