@@ -90,6 +90,7 @@ void start_platform() {
             console::write_raw("\n");
         });
     });
+    console::set_ring_notify([] { port::raise_work(port::Work::console); });
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {
         if (const Result<> r = x86::connect_uart(*uart); !r)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How pending events are laid out in memory shared with the guest: the two-level bitmaps, or (later) the FIFO
-// queues. One row of functions per layout.
+// How pending events are laid out in memory shared with the guest: the two-level bitmaps, or the FIFO queues.
+// One row of functions per layout.
 #pragma once
 
 #include "base/result.hpp"
@@ -30,6 +30,8 @@ struct EventAbi {
 
 // Bits in the shared info page and a selector word in each vcpu_info (public xen.h, struct shared_info).
 extern const EventAbi kTwoLevelEvents;
+// Linked queues of event words (core/event_fifo.hpp).
+extern const EventAbi kFifoEvents;
 
 // For the layouts: there is something new in this vCPU's part; its upcall becomes pending and the vCPU is
 // woken or interrupted.

@@ -24,30 +24,36 @@ xen_ulong_t& pending_word(const Domain& d, EvtPort port) {
 }
 xen_ulong_t& mask_word(const Domain& d, EvtPort port) { return d.shared->evtchn_mask[port.v / kWordBits]; }
 
+// A domain that goes back from the FIFO layout can have higher ports for a moment. They have no bits.
+bool has_bits(EvtPort port) { return port.v < EVTCHN_2L_NR_CHANNELS; }
+
 void notify(Vcpu& v, EvtPort port) {
     const xen_ulong_t select = xen_ulong_t{1} << (port.v / kWordBits);
     if ((Word(v.info_now()->evtchn_pending_sel).fetch_or(select) & select) == 0) mark_upcall_pending(v);
 }
 
 bool masked(const Domain& d, const Channel&, EvtPort port) {
-    return (Word(mask_word(d, port)).load() & bit_of(port)) != 0;
+    return has_bits(port) && (Word(mask_word(d, port)).load() & bit_of(port)) != 0;
 }
 
 bool pending(const Domain& d, const Channel&, EvtPort port) {
-    return (Word(pending_word(d, port)).load() & bit_of(port)) != 0;
+    return has_bits(port) && (Word(pending_word(d, port)).load() & bit_of(port)) != 0;
 }
 
 void set_pending(Domain& d, Channel& c, EvtPort port, Vcpu& v) {
+    if (!has_bits(port)) [[unlikely]]
+        return;
     if ((Word(pending_word(d, port)).fetch_or(bit_of(port)) & bit_of(port)) != 0) return;
     if (!masked(d, c, port)) notify(v, port);
     wake_pollers(d, port);
 }
 
 void clear_pending(Domain& d, Channel&, EvtPort port) {
-    Word(pending_word(d, port)).fetch_and(~bit_of(port));
+    if (has_bits(port)) Word(pending_word(d, port)).fetch_and(~bit_of(port));
 }
 
 void unmask(Domain& d, Channel& c, EvtPort port, Vcpu& v) {
+    if (!has_bits(port)) return;
     const bool was_masked = (Word(mask_word(d, port)).fetch_and(~bit_of(port)) & bit_of(port)) != 0;
     if (was_masked && pending(d, c, port)) notify(v, port);
 }

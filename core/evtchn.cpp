@@ -4,6 +4,7 @@
 
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
+#include "core/event_fifo.hpp"
 #include "core/pirq.hpp"
 #include "port/cpu.hpp"
 
@@ -21,7 +22,8 @@ Result<Channel*> used_channel(Domain& d, EvtPort port) {
 }
 
 u32 port_limit(const EventChannels& e) {
-    return e.max_port < e.abi->max_ports - 1 ? e.max_port : e.abi->max_ports - 1;
+    const u32 last = e.layout().max_ports - 1;
+    return e.max_port < last ? e.max_port : last;
 }
 
 // A reservation of a free port, given back unless it is kept.
@@ -106,7 +108,7 @@ Result<Reservation> reserve_any(Domain& d) {
 
 void set_pending_locked(Domain& d, Channel& c, EvtPort port) {
     Vcpu* v = d.vcpu(VcpuId(c.state().notify));
-    if (v != nullptr) d.events.abi->set_pending(d, c, port, *v);
+    if (v != nullptr) d.events.layout().set_pending(d, c, port, *v);
 }
 
 void forget_virq(Domain& d, EvtPort port, const ChannelState& s) {
@@ -138,7 +140,7 @@ Result<> close_any(Domain& d, EvtPort port) {
             ASSERT(es::connects_to(other->state(), d.id, port));
             if (other != c) other->set(es::peer_closed(other->state()));
             c->set({});
-            d.events.abi->clear_pending(d, *c, port);
+            d.events.layout().clear_pending(d, *c, port);
             break;
         }
         if (s.kind == ChannelKind::pirq) unbind_pirq(d, Pirq(s.value), port);
@@ -146,7 +148,7 @@ Result<> close_any(Domain& d, EvtPort port) {
         if (c->state() != s) continue;
         if (s.kind == ChannelKind::virq) forget_virq(d, port, s);
         c->set({});
-        d.events.abi->clear_pending(d, *c, port);
+        d.events.layout().clear_pending(d, *c, port);
         break;
     }
     note_free(d, port);
@@ -215,7 +217,7 @@ Result<EvtPort> bind_pirq(Domain& d, Pirq pirq, u32 flags) {
 Result<> close_port(Domain& d, EvtPort port) { return close_any(d, port); }
 
 Result<evtchn_status_t> port_status(Domain& d, EvtPort port) {
-    if (port.v >= d.events.abi->max_ports) return fail(Error::inval);
+    if (port.v >= d.events.layout().max_ports) return fail(Error::inval);
     Channel* c = d.events.find(port);
     return es::status(c == nullptr ? ChannelState{} : c->state());
 }
@@ -233,6 +235,18 @@ Result<> bind_port_to_vcpu(Domain& d, EvtPort port, VcpuId vcpu) {
     return {};
 }
 
+Result<> set_port_priority(Domain& d, EvtPort port, u32 priority) {
+    if (&d.events.layout() != &kFifoEvents) return fail(Error::nosys);
+    if (priority > EVTCHN_FIFO_PRIORITY_MIN) return fail(Error::inval);
+    Channel* c = TRY(used_channel(d, port));
+    LockGuard guard(c->lock);
+    ChannelState s = c->state();
+    if (!es::in_use(s)) return fail(Error::inval);
+    s.priority = static_cast<u8>(priority);
+    c->set(s);
+    return {};
+}
+
 Result<> reset_events(Domain& d, u32& next) {
     EventChannels& e = d.events;
     for (u32 p = e.ports.next_present(next); p < kMaxPorts; p = e.ports.next_present(p + 1)) {
@@ -244,8 +258,7 @@ Result<> reset_events(Domain& d, u32& next) {
         }
     }
     next = 0;
-    LockGuard guard(e.lock);
-    e.abi = &kTwoLevelEvents;
+    leave_fifo(d);
     return {};
 }
 

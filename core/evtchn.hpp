@@ -16,9 +16,12 @@
 
 namespace domus::core {
 
+struct FifoEvents;
+
 struct Channel {
     std::atomic<u64> packed{0};
     SpinLock lock{Rank::event_channel};
+    std::atomic<u32> fifo{0};  // the FIFO layout's FifoMark; changed under the lock
 
     ChannelState state() const { return ChannelState::unpack(packed.load(std::memory_order_acquire)); }
     void set(const ChannelState& s) { packed.store(s.pack(), std::memory_order_release); }
@@ -27,7 +30,11 @@ struct Channel {
 inline constexpr u32 kMaxPorts = EVTCHN_FIFO_NR_CHANNELS;
 
 struct EventChannels {
-    const EventAbi* abi = &kTwoLevelEvents;
+    // The layout in force, and its state if that is the FIFO. Read without a lock; senders read them under
+    // the receiving port's, so that a change of layout knows when they are done.
+    std::atomic<const EventAbi*> abi{&kTwoLevelEvents};
+    std::atomic<FifoEvents*> fifo{nullptr};
+    u32 fifo_generation = 0;       // under `lock`: how often FIFO queues were set up
     u32 max_port = kMaxPorts - 1;  // the domain's own limit: the highest port it may use
 
     SpinLock lock{Rank::event_channels};
@@ -38,6 +45,7 @@ struct EventChannels {
     std::atomic<u32> global_virq[NR_VIRQS] = {};  // the port of each global VIRQ, 0 if unbound
     std::atomic<u32> pollers{0};                  // vCPUs in SCHEDOP_poll
 
+    const EventAbi& layout() const { return *abi.load(std::memory_order_acquire); }
     Channel* find(EvtPort port) const { return port.v == 0 ? nullptr : ports.find(port.v); }
 };
 
@@ -66,6 +74,8 @@ Result<evtchn_status_t> port_status(Domain& d, EvtPort port);
 // ENOENT: no such vCPU.
 Result<> bind_port_to_vcpu(Domain& d, EvtPort port, VcpuId vcpu);
 Result<> unmask_port(Domain& d, EvtPort port);
+// For the next time that the port becomes pending. EINVAL: no such priority. ENOSYS: two levels know none.
+Result<> set_port_priority(Domain& d, EvtPort port, u32 priority);
 // Closes every port. Preemptible: `next` (0 at first) is where to go on when it fails with ERESTART. Ends
 // with the two-level ABI in force.
 Result<> reset_events(Domain& d, u32& next);
@@ -78,6 +88,10 @@ Result<bool> port_pending(Domain& d, EvtPort port);
 void send_virq(Vcpu& v, u32 virq);           // per-vCPU VIRQs
 void send_global_virq(Domain& d, u32 virq);  // global VIRQs, to this domain
 void send_global_virq(u32 virq);             // … to the hardware domain (VIRQ_CONSOLE, VIRQ_DOM_EXC, …)
+// From now on `d` gets this global VIRQ instead of the hardware domain, until it dies. EINVAL: no global
+// VIRQ, or d is dying.
+Result<> set_virq_handler(Domain& d, u32 virq);
+void drop_virq_handlers(Domain& d);
 // From the PIRQ code, when the line of a bound PIRQ has fired.
 void send_pirq(Domain& d, EvtPort port, Pirq pirq);
 

@@ -12,7 +12,7 @@ namespace {
 
 // With c's lock held and its state checked.
 void set_pending(Domain& d, Channel& c, EvtPort port, const ChannelState& s) {
-    if (Vcpu* v = d.vcpu(VcpuId(s.notify))) d.events.abi->set_pending(d, c, port, *v);
+    if (Vcpu* v = d.vcpu(VcpuId(s.notify))) d.events.layout().set_pending(d, c, port, *v);
 }
 
 void send_interdomain(Domain& d, EvtPort port, const ChannelState& local) {
@@ -59,14 +59,14 @@ Result<> unmask_port(Domain& d, EvtPort port) {
     LockGuard guard(c->lock);
     const ChannelState s = c->state();
     if (!es::in_use(s)) return fail(Error::inval);
-    if (Vcpu* v = d.vcpu(VcpuId(s.notify))) d.events.abi->unmask(d, *c, port, *v);
+    if (Vcpu* v = d.vcpu(VcpuId(s.notify))) d.events.layout().unmask(d, *c, port, *v);
     return {};
 }
 
 Result<bool> port_pending(Domain& d, EvtPort port) {
     Channel* c = d.events.find(port);
     if (c == nullptr || !es::in_use(c->state())) return fail(Error::inval);
-    return d.events.abi->is_pending(d, *c, port);
+    return d.events.layout().is_pending(d, *c, port);
 }
 
 void send_virq(Vcpu& v, u32 virq) {

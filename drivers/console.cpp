@@ -34,6 +34,7 @@ struct State {
     StampKind stamp = StampKind::none;
     port::WallClock wall;
     bool at_line_start = true;  // the last raw character was a newline
+    void (*ring_notify)() = nullptr;
 };
 constinit State state;
 
@@ -77,6 +78,7 @@ void show(std::string_view text) {
     if (text.empty()) return;
     for (usize i = 0; i < state.output_count; i++) state.outputs[i].write(state.outputs[i].device, text);
     state.at_line_start = text.back() == '\n';
+    if (state.at_line_start && state.ring_notify != nullptr) state.ring_notify();
 }
 
 void emit(std::string_view text) {
@@ -114,6 +116,11 @@ void sink(Level level, bool guest, std::string_view line) {
 }  // namespace
 
 void init() { set_log_sink(sink); }
+
+void set_ring_notify(void (*notify)()) {
+    Locked lock;
+    state.ring_notify = notify;
+}
 
 Result<> attach(Output output) {
     Locked lock;

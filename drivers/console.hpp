@@ -63,6 +63,9 @@ usize read_ring(u32& from, std::span<char> out);
 u32 ring_end();
 u32 ring_start();
 void clear_ring();
+// Called after lines have entered the ring, in any context and with the console's lock held: a mark for
+// later.
+void set_ring_notify(void (*notify)());
 
 // From now on output must appear whatever happens: waiting for the lock is bounded.
 void enter_panic();

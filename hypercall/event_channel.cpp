@@ -3,6 +3,7 @@
 #include "core/evtchn.hpp"
 
 #include "abi/xen.hpp"
+#include "core/event_fifo.hpp"
 #include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
 #include "hypercall/target.hpp"
@@ -66,6 +67,20 @@ Result<> unmask(Caller& caller, const evtchn_unmask_t& arg) {
     return core::unmask_port(caller.domain, EvtPort(arg.port));
 }
 
+Result<> init_control(Caller& caller, evtchn_init_control_t& arg) {
+    TRY(core::init_fifo_control(caller.domain, VcpuId(arg.vcpu), Mfn(arg.control_gfn), arg.offset));
+    arg.link_bits = EVTCHN_FIFO_LINK_BITS;
+    return {};
+}
+
+Result<> expand_array(Caller& caller, const evtchn_expand_array_t& arg) {
+    return core::expand_fifo_array(caller.domain, Mfn(arg.array_gfn));
+}
+
+Result<> set_priority(Caller& caller, const evtchn_set_priority_t& arg) {
+    return core::set_port_priority(caller.domain, EvtPort(arg.port), arg.priority);
+}
+
 constexpr Command<> kList[] = {
     command<&bind_interdomain>(EVTCHNOP_bind_interdomain, "bind_interdomain"),
     command<&bind_virq>(EVTCHNOP_bind_virq, "bind_virq"),
@@ -77,6 +92,9 @@ constexpr Command<> kList[] = {
     command<&bind_ipi>(EVTCHNOP_bind_ipi, "bind_ipi"),
     command<&bind_vcpu>(EVTCHNOP_bind_vcpu, "bind_vcpu"),
     command<&unmask>(EVTCHNOP_unmask, "unmask"),
+    command<&init_control>(EVTCHNOP_init_control, "init_control"),
+    command<&expand_array>(EVTCHNOP_expand_array, "expand_array"),
+    command<&set_priority>(EVTCHNOP_set_priority, "set_priority"),
 };
 constexpr Commands kCommands("event_channel_op", kList);
 

@@ -25,6 +25,7 @@ enum class Work : u32 {
     timer = 1u << 0,     // the timer queue's head is due
     schedule = 1u << 1,  // choose a vCPU anew
     quiesce = 1u << 2,   // report a quiescent state (core/quiesce)
+    console = 1u << 3,   // the log has grown
 };
 
 // Marks work on a CPU; a CPU other than this one is interrupted so that it notices soon. Any context.

@@ -116,6 +116,16 @@ TEST_F(Evtchn, GlobalVirqsGoToTheHardwareDomain) {
     EXPECT_TRUE(pending(a, p));
 }
 
+TEST_F(Evtchn, AGrownLogIsAVirq) {
+    Domain& a = make_running(0, 2, {.hardware = true});
+    const EvtPort p = *bind_virq(a, VIRQ_CON_RING, VcpuId(0));
+    run_all();
+    EXPECT_FALSE(pending(a, p));
+    port::raise_work(port::Work::console);
+    run_all();
+    EXPECT_TRUE(pending(a, p));
+}
+
 TEST_F(Evtchn, IpiIsBoundForLife) {
     Domain& a = make_running(1);
     EXPECT_ERROR(bind_ipi(a, VcpuId(7)), noent);

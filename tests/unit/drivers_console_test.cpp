@@ -210,6 +210,21 @@ TEST_F(Console, RingHoldsOnlyTheHypervisorsWords) {
     EXPECT_EQ(std::string(out, console::read_ring(index, out)), "keys\n");
 }
 
+TEST_F(Console, TellsWhenTheRingHasGrown) {
+    static int told;
+    told = 0;
+    log(Level::error, "before");
+    console::set_ring_notify([] { told++; });
+    log(Level::error, "one");
+    EXPECT_EQ(told, 1);
+    console::write_raw("half a line, ");
+    EXPECT_EQ(told, 1) << "not for each character";
+    console::write_raw("and its end\n");
+    EXPECT_EQ(told, 2);
+    log(Level::debug, "nobody reads this");
+    EXPECT_EQ(told, 2);
+}
+
 TEST_F(Console, ReentryFromTheOutputDoesNotHang) {
     // An NMI that logs while this CPU is inside the console.
     static bool once;
