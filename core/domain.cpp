@@ -112,6 +112,7 @@ Result<> destroy_domain(Domain& d) {
             { LockGuard wait_for_charges(d.pages.lock); }
             drop_claim(d);
             stop_watchdogs(d);
+            drop_virq_handlers(d);
             d.destroy_step = 1;
             [[fallthrough]];
         }

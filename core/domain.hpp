@@ -7,6 +7,7 @@
 #include "abi/xen.hpp"
 #include "base/types.hpp"
 #include "core/cpupool.hpp"
+#include "core/domain_control.hpp"
 #include "core/evtchn.hpp"
 #include "core/grant_table.hpp"
 #include "core/memory_map.hpp"
@@ -72,6 +73,7 @@ struct Domain {
     u64 node_affinity = 1;  // NUMA nodes that its memory should come from
     bool node_affinity_given = false;
 
+    core::DomainControl control;
     core::DomainPages pages;
     core::MemoryMap memory_map;
     core::EventChannels events;

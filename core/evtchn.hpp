@@ -87,11 +87,11 @@ Result<bool> port_pending(Domain& d, EvtPort port);
 // of rank event_channel or later.
 void send_virq(Vcpu& v, u32 virq);           // per-vCPU VIRQs
 void send_global_virq(Domain& d, u32 virq);  // global VIRQs, to this domain
-void send_global_virq(u32 virq);             // … to the hardware domain (VIRQ_CONSOLE, VIRQ_DOM_EXC, …)
-// From now on `d` gets this global VIRQ instead of the hardware domain, until it dies. EINVAL: no global
-// VIRQ, or d is dying.
+// … to the domain that handles it: the hardware domain, unless control software has named another.
+void send_global_virq(u32 virq);
+// From now on this domain handles a global VIRQ, until it dies. EINVAL: not a global VIRQ, or d is dying.
 Result<> set_virq_handler(Domain& d, u32 virq);
-void drop_virq_handlers(Domain& d);
+void drop_virq_handlers(const Domain& d);
 // From the PIRQ code, when the line of a bound PIRQ has fired.
 void send_pirq(Domain& d, EvtPort port, Pirq pirq);
 

@@ -10,6 +10,9 @@ namespace es = event_state;
 
 namespace {
 
+// One more than the id of the domain that takes a global VIRQ in the hardware domain's stead; 0: nobody.
+constinit std::atomic<u32> virq_handlers[NR_VIRQS] = {};
+
 // With c's lock held and its state checked.
 void set_pending(Domain& d, Channel& c, EvtPort port, const ChannelState& s) {
     if (Vcpu* v = d.vcpu(VcpuId(s.notify))) d.events.layout().set_pending(d, c, port, *v);
@@ -80,7 +83,22 @@ void send_global_virq(Domain& d, u32 virq) {
 }
 
 void send_global_virq(u32 virq) {
-    if (Domain* d = hardware_domain()) send_global_virq(*d, virq);
+    const u32 handler = virq_handlers[virq].load();
+    Domain* d = handler != 0 ? find_domain(DomId(static_cast<u16>(handler - 1))) : hardware_domain();
+    if (d != nullptr) send_global_virq(*d, virq);
+}
+
+Result<> set_virq_handler(Domain& d, u32 virq) {
+    if (virq >= NR_VIRQS || virq_is_per_vcpu(virq) || d.dying.load() != Dying::no) return fail(Error::inval);
+    virq_handlers[virq].store(u32{d.id.v} + 1);
+    return {};
+}
+
+void drop_virq_handlers(const Domain& d) {
+    for (auto& handler : virq_handlers) {
+        u32 ours = u32{d.id.v} + 1;
+        handler.compare_exchange_strong(ours, 0);
+    }
 }
 
 void send_pirq(Domain& d, EvtPort port, Pirq pirq) {

@@ -24,6 +24,33 @@ Result<> vcpu_initialise(Domain& d, VcpuId id, const void* context) {
     return done;
 }
 
+Result<> vcpu_replace_context(Vcpu& v, const void* context, bool online) {
+    if (v.initialising.exchange(true)) return fail(Error::restart);
+    // Between the parts of a preempted change it has pieces of two contexts: it must not run then.
+    const bool was = v.initialised.exchange(false);
+    const Result<> done = port::vcpu_set_context(v, context);
+    if (done) {
+        v.blocked.store(false);
+        v.online.store(online);
+        v.initialised.store(true);
+    } else if (done.error() != Error::restart) {
+        v.initialised.store(was);
+    }
+    v.initialising.store(false);
+    update_run_state(v);
+    return done;
+}
+
+Result<> vcpu_reset(Vcpu& v) {
+    if (v.initialising.exchange(true)) return fail(Error::restart);
+    v.initialised.store(false);
+    v.online.store(false);
+    const Result<> done = port::vcpu_drop_context(v);
+    v.initialising.store(false);
+    update_run_state(v);
+    return done;
+}
+
 Result<> vcpu_up(Domain& d, VcpuId id) {
     Vcpu& v = *TRY(named_vcpu(d, id));
     if (!v.initialised.load()) return fail(Error::inval);

@@ -18,6 +18,11 @@ Result<Vcpu*> named_vcpu(Domain& d, VcpuId id);
 // `context`: a vcpu_guest_context_t in hypervisor memory. EEXIST: it has one. EINVAL: the context is no good,
 // or the vCPU has no place for its vcpu_info yet (ids from 32 on). ERESTART: preempted, call again.
 Result<> vcpu_initialise(Domain& d, VcpuId id, const void* context);
+// The same by control software, for a vCPU that is paused: with another context in place of one it may have,
+// and up or down as `online` says. On an error but RESTART it is as it was before this call.
+Result<> vcpu_replace_context(Vcpu& v, const void* context, bool online);
+// … without a context, and down. RESTART.
+Result<> vcpu_reset(Vcpu& v);
 // EINVAL: it was never initialised.
 Result<> vcpu_up(Domain& d, VcpuId id);
 // The last vCPU to go down takes the domain with it (SHUTDOWN_poweroff).

@@ -25,10 +25,50 @@ using DomctlRow = Command<Domain&>;
 // Commands that choose, or make, their domain themselves.
 using DomctlOpenRow = Command<DomctlHeader&>;
 
+// ---- domctl_create.cpp: making a domain and taking it apart
+
+Result<> domctl_createdomain(Caller& caller, DomctlHeader& header, const xen_domctl_createdomain& arg);
+Result<> domctl_max_vcpus(Caller& caller, Domain& d, const xen_domctl_max_vcpus& arg);
+Result<> domctl_max_mem(Caller& caller, Domain& d, const xen_domctl_max_mem& arg);
+Result<> domctl_destroydomain(Caller& caller, Domain& d);
+Result<> domctl_hypercall_init(Caller& caller, Domain& d, const xen_domctl_hypercall_init& arg);
+
 // ---- domctl_life.cpp: running and not running
 
 Result<> domctl_pausedomain(Caller& caller, Domain& d);
 Result<> domctl_unpausedomain(Caller& caller, Domain& d);
+Result<> domctl_resumedomain(Caller& caller, Domain& d);
+Result<> domctl_subscribe(Caller& caller, Domain& d, const xen_domctl_subscribe& arg);
+Result<> domctl_set_virq_handler(Caller& caller, Domain& d, const xen_domctl_set_virq_handler& arg);
+Result<> domctl_sendtrigger(Caller& caller, Domain& d, const xen_domctl_sendtrigger& arg);
+Result<> domctl_setdomainhandle(Caller& caller, Domain& d, const xen_domctl_setdomainhandle& arg);
+Result<> domctl_settimeoffset(Caller& caller, Domain& d, const xen_domctl_settimeoffset& arg);
+
+// ---- domctl_info.cpp: what there is
+
+// Answers for the first domain whose id is not below the header's. ESRCH: there is none.
+Result<> domctl_getdomaininfo(Caller& caller, DomctlHeader& header, Out<xen_domctl_getdomaininfo>& out);
+Result<> domctl_getvcpuinfo(Caller& caller, Domain& d, xen_domctl_getvcpuinfo& arg);
+Result<> domctl_getpageframeinfo3(Caller& caller, Domain& d, GuestAddr where);
+
+// ---- domctl_context.cpp: the state of a vCPU
+
+Result<> domctl_setvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg);
+Result<> domctl_getvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg);
+
+// ---- domctl_vector.cpp
+
+Result<> domctl_getvcpuextstate(Caller& caller, Domain& d, xen_domctl_vcpuextstate& arg);
+Result<> domctl_setvcpuextstate(Caller& caller, Domain& d, const xen_domctl_vcpuextstate& arg);
+
+// ---- domctl_devices.cpp: what hardware a domain may reach
+
+Result<> domctl_iomem_permission(Caller& caller, Domain& d, const xen_domctl_iomem_permission& arg);
+Result<> domctl_ioport_permission(Caller& caller, Domain& d, const xen_domctl_ioport_permission& arg);
+Result<> domctl_irq_permission(Caller& caller, Domain& d, const xen_domctl_irq_permission& arg);
+Result<> domctl_memory_mapping(Caller& caller, Domain& d, const xen_domctl_memory_mapping& arg);
+Result<> domctl_bind_pt_irq(Caller& caller, Domain& d);
+Result<> domctl_no_iommu(Caller& caller, DomctlHeader& header);
 
 // ---- domctl_sched.cpp: where and how much its vCPUs run
 

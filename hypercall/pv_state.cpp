@@ -13,6 +13,7 @@
 #include "pv/iret.hpp"
 #include "pv/segment_base.hpp"
 #include "pv/traps.hpp"
+#include "pv/vm_assist.hpp"
 
 namespace domus::hypercall {
 
@@ -63,14 +64,6 @@ constexpr Command<> kNmiList[] = {
 };
 constexpr Commands kNmiCommands("nmi_op", kNmiList);
 
-// What a 64-bit PV guest may switch on. The segment emulations of 32-bit guests are accepted, as they always
-// were, and mean nothing here.
-constexpr u64 assist(unsigned type) { return u64{1} << type; }
-constexpr u64 kAssistTypes = assist(VMASST_TYPE_4gb_segments) | assist(VMASST_TYPE_4gb_segments_notify) |
-                             assist(VMASST_TYPE_writable_pagetables) | assist(VMASST_TYPE_pae_extended_cr3) |
-                             assist(VMASST_TYPE_architectural_iopl) |
-                             assist(VMASST_TYPE_runstate_update_flag) | assist(VMASST_TYPE_m2p_strict);
-
 }  // namespace
 
 Result<s64> callback_op(Caller& caller, u32 command, GuestAddr arg) {
@@ -113,11 +106,11 @@ Result<s64> get_debugreg(Caller& caller, u32 reg) {
 }
 
 Result<> vm_assist(Caller& caller, u32 command, u32 type) {
-    if (type >= 64 || (kAssistTypes & assist(type)) == 0) return fail(Error::inval);
+    if (type >= 64 || (pv::kAssistTypes & pv::assist(type)) == 0) return fail(Error::inval);
     std::atomic_ref<u64> set(caller.domain.vm_assist);
     switch (command) {
-        case VMASST_CMD_enable: set.fetch_or(assist(type), std::memory_order_relaxed); return {};
-        case VMASST_CMD_disable: set.fetch_and(~assist(type), std::memory_order_relaxed); return {};
+        case VMASST_CMD_enable: set.fetch_or(pv::assist(type), std::memory_order_relaxed); return {};
+        case VMASST_CMD_disable: set.fetch_and(~pv::assist(type), std::memory_order_relaxed); return {};
         default: return fail(Error::nosys);
     }
 }

@@ -14,6 +14,7 @@ constexpr Command<> kList[] = {
     command<&sysctl_sched_id>(XEN_SYSCTL_sched_id, "sched_id"),
     command<&sysctl_debug_keys>(XEN_SYSCTL_debug_keys, "debug_keys"),
     command<&sysctl_getcpuinfo>(XEN_SYSCTL_getcpuinfo, "getcpuinfo"),
+    command<&sysctl_getdomaininfolist>(XEN_SYSCTL_getdomaininfolist, "getdomaininfolist"),
     command<&sysctl_availheap>(XEN_SYSCTL_availheap, "availheap"),
     command<&sysctl_get_pmstat>(XEN_SYSCTL_get_pmstat, "get_pmstat"),
     command<&sysctl_cpu_hotplug>(XEN_SYSCTL_cpu_hotplug, "cpu_hotplug"),

@@ -18,6 +18,9 @@ Result<> sysctl_getcpuinfo(Caller& caller, xen_sysctl_getcpuinfo& arg);
 Result<> sysctl_cputopoinfo(Caller& caller, xen_sysctl_cputopoinfo& arg);
 Result<> sysctl_pcitopoinfo(Caller& caller, xen_sysctl_pcitopoinfo& arg);
 
+// domctl_info.cpp
+Result<> sysctl_getdomaininfolist(Caller& caller, xen_sysctl_getdomaininfolist& arg);
+
 // sysctl_memory.cpp
 Result<> sysctl_availheap(Caller& caller, xen_sysctl_availheap& arg);
 Result<> sysctl_numainfo(Caller& caller, xen_sysctl_numainfo& arg);

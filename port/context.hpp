@@ -32,6 +32,9 @@ Result<> vcpu_drop_context(Vcpu& v);
 // hypervisor memory) and installs it in a vCPU that runs nowhere. EINVAL for what the ABI refuses; on any
 // error the vCPU is as it was. Supplied by pv/.
 Result<> vcpu_set_context(Vcpu& v, const void* context);
+// The opposite, of a vCPU that is on no CPU: fills the vcpu_guest_context_t at `context`, but for
+// VGCF_online. Supplied by pv/.
+void vcpu_get_context(const Vcpu& v, void* context);
 
 // Local APIC and ACPI ids of a CPU, for VCPUOP_get_physid.
 u32 apic_id(CpuId cpu);

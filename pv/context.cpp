@@ -22,7 +22,7 @@ namespace {
 // Control registers (AMD APM vol. 2, 3.1). What a guest sees of CR0 is fixed but for TS.
 constexpr u64 kCr0Fixed = 0x80050033;  // PG, AM, WP, NE, ET, MP, PE
 constexpr u64 kCr0TaskSwitched = 1u << 3;
-constexpr u64 kCr4OfGuest = 1u << 2 | 1u << 3 | 1u << 16;  // TSD, DE, FSGSBASE
+constexpr u64 kCr4OfGuest = 0x0077efff;  // a guest's wish is its view; the register is not its own
 
 // The flags a guest's RFLAGS may have; the others belong to the hypervisor (see pv/iret.cpp).
 constexpr u64 kForeignFlags = kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVip | 0xffffffff00000000u;
@@ -64,6 +64,18 @@ void set_registers(PvVcpu& pv, const cpu_user_regs_t& r) {
     g.rflags = (r.rflags & ~kForeignFlags) | kFlagIf | kFlagFixed;
     pv.iopl = static_cast<u32>((r.rflags & kFlagIopl) >> 12);
     pv.ds = selector(r.ds), pv.es = selector(r.es), pv.fs = selector(r.fs), pv.gs = selector(r.gs);
+}
+
+void get_registers(const PvVcpu& pv, cpu_user_regs_t& r) {
+    const GuestRegs& g = pv.regs;
+    r.r15 = g.r15, r.r14 = g.r14, r.r13 = g.r13, r.r12 = g.r12;
+    r.r11 = g.r11, r.r10 = g.r10, r.r9 = g.r9, r.r8 = g.r8;
+    r.rbp = g.rbp, r.rbx = g.rbx, r.rax = g.rax, r.rcx = g.rcx, r.rdx = g.rdx, r.rsi = g.rsi, r.rdi = g.rdi;
+    r.rip = g.rip, r.rsp = g.rsp;
+    r.cs = static_cast<u16>(g.cs);
+    r.ss = static_cast<u16>(g.ss);
+    r.rflags = (g.rflags & ~kForeignFlags) | u64{pv.iopl} << 12;
+    r.ds = pv.ds, r.es = pv.es, r.fs = pv.fs, r.gs = pv.gs;
 }
 
 void set_vector_state(PvVcpu& pv, const vcpu_guest_context_t& c) {
@@ -166,6 +178,46 @@ Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
         if (i != 4 && i != 5) static_cast<void>(set_debug_reg(pv, i, c.debugreg[i]));
     }
     return {};
+}
+
+void get_context(const Vcpu& v, vcpu_guest_context_t& c) {
+    const PvVcpu& pv = v.pv;
+    std::memset(static_cast<void*>(&c), 0, sizeof c);
+    if (pv.fpu_area != nullptr) {
+        std::memcpy(&c.fpu_ctxt, pv.fpu_area, kLegacyVectorState);
+        c.flags |= VGCF_i387_valid;
+    }
+    if (pv.in_kernel) c.flags |= VGCF_in_kernel;
+    if (pv.failsafe_masks_events) c.flags |= VGCF_failsafe_disables_events;
+    if (pv.syscall_masks_events) c.flags |= VGCF_syscall_disables_events;
+    get_registers(pv, c.user_regs);
+    for (u32 i = 0; i < kTrapCount; i++) {
+        const TrapGate& gate = pv.traps[i];
+        if (!gate.present()) continue;
+        c.trap_ctxt[i] = {.vector = static_cast<u8>(i),
+                          .flags = static_cast<u8>(gate.dpl | (gate.masks_events ? 4 : 0)),
+                          .cs = gate.cs,
+                          .address = gate.rip};
+    }
+    c.ldt_base = pv.ldt_base;
+    c.ldt_ents = pv.ldt_entries;
+    c.gdt_ents = pv.gdt_entries;
+    for (u32 i = 0; i * kDescriptorsPerPage < pv.gdt_entries; i++) c.gdt_frames[i] = pv.gdt_frames[i].v;
+    c.kernel_ss = pv.kernel_ss;
+    c.kernel_sp = pv.kernel_sp;
+    c.ctrlreg[0] = pv.cr0;
+    c.ctrlreg[2] = __atomic_load_n(&v.info_now()->arch.cr2, __ATOMIC_RELAXED);
+    c.ctrlreg[3] = pv.kernel_table != kNoMfn ? xen_pfn_to_cr3(pv.kernel_table.v) : 0;
+    c.ctrlreg[1] = pv.user_table != kNoMfn ? xen_pfn_to_cr3(pv.user_table.v) : 0;
+    c.ctrlreg[4] = pv.cr4;
+    for (u32 i = 0; i < 8; i++) c.debugreg[i] = pv.debug_regs[i];
+    c.event_callback_eip = pv.event_callback;
+    c.failsafe_callback_eip = pv.failsafe_callback;
+    c.syscall_callback_eip = pv.syscall_callback;
+    c.vm_assist = v.domain->vm_assist;
+    c.fs_base = pv.fs_base;
+    c.gs_base_kernel = pv.gs_base_kernel;
+    c.gs_base_user = pv.gs_base_user;
 }
 
 }  // namespace domus::pv

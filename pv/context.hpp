@@ -18,6 +18,9 @@ Result<> check_context(const vcpu_guest_context_t& c);
 // call again.
 Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c);
 
+// The state of a vCPU that is on no CPU, as set_context takes it. VGCF_online is the caller's to add.
+void get_context(const Vcpu& v, vcpu_guest_context_t& c);
+
 // Drops what a context holds: page tables and descriptor pages. The vCPU runs nowhere. RESTART: call again.
 Result<> drop_context(Vcpu& v);
 

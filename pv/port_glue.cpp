@@ -11,6 +11,10 @@ Result<> vcpu_set_context(Vcpu& v, const void* context) {
     return pv::set_context(v, *static_cast<const vcpu_guest_context_t*>(context));
 }
 
+void vcpu_get_context(const Vcpu& v, void* context) {
+    pv::get_context(v, *static_cast<vcpu_guest_context_t*>(context));
+}
+
 Result<> vcpu_drop_context(Vcpu& v) { return pv::drop_context(v); }
 
 void crash_current_domain(Vcpu& v) { core::shut_down_domain(*v.domain, SHUTDOWN_crash); }

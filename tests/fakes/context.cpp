@@ -25,12 +25,19 @@ Result<> vcpu_create(Vcpu&) {
     return {};
 }
 void vcpu_destroy(Vcpu&) { context.vcpus--; }
-Result<> vcpu_set_context(Vcpu&, const void*) {
+Result<> vcpu_set_context(Vcpu& v, const void* from) {
+    if (context.set_context) return context.set_context(v, from);
     if (context.refuse_context) return fail(Error::inval);
     context.contexts_set++;
     return {};
 }
-Result<> vcpu_drop_context(Vcpu&) {
+void vcpu_get_context(const Vcpu& v, void* out) { context.get_context(v, out); }
+Result<> vcpu_drop_context(Vcpu& v) {
+    if (context.drop_preempted > 0) {
+        context.drop_preempted--;
+        return fail(Error::restart);
+    }
+    if (context.drop_context) return context.drop_context(v);
     context.contexts_dropped++;
     return {};
 }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// domctl: the state of a vCPU, taken and given as a whole.
+#include "core/domain.hpp"
+#include "core/vcpu_op.hpp"
+#include "hypercall/domctl.hpp"
+#include "hypercall/domctl_vcpu.hpp"
+#include "mm/box.hpp"
+#include "port/context.hpp"
+#include "pv/vm_assist.hpp"
+
+namespace domus::hypercall {
+
+Result<> domctl_setvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg) {
+    Vcpu& v = *TRY(vcpu_of_another(caller, d, arg.vcpu));
+    if (d.dying.load() != Dying::no) return fail(Error::inval);
+    const GuestIn<vcpu_guest_context_t> from(reinterpret_cast<u64>(arg.ctxt.p));
+    const Stopped stopped(v);
+    if (from.null()) return core::vcpu_reset(v);
+
+    // 5 KiB: not for the stack.
+    Box<vcpu_guest_context_t> context = TRY(make<vcpu_guest_context_t>());
+    TRY(from.read(0, &*context, 1));
+    // The domain's assists travel with its first vCPU, and decide what its tables may look like.
+    if (v.id == VcpuId(0)) d.vm_assist = context->vm_assist & pv::kAssistTypes;
+    return core::vcpu_replace_context(v, &*context, (context->flags & VGCF_online) != 0);
+}
+
+Result<> domctl_getvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg) {
+    Vcpu& v = *TRY(vcpu_of_another(caller, d, arg.vcpu));
+    if (!v.initialised.load()) return fail(Error::nodata);
+    Box<vcpu_guest_context_t> context = TRY(make<vcpu_guest_context_t>());
+    {
+        const Stopped stopped(v);
+        port::vcpu_get_context(v, &*context);
+    }
+    if (v.online.load()) context->flags |= VGCF_online;
+    return GuestOut<vcpu_guest_context_t>(reinterpret_cast<u64>(arg.ctxt.p)).write(0, &*context, 1);
+}
+
+}  // namespace domus::hypercall
