@@ -21,7 +21,8 @@ struct DomainControl {
 
     // Pauses by control software, part of Domain::pause_count. Changed under `busy`.
     std::atomic<u32> pauses{0};
-    bool debugged = false;  // a debugger is attached
+    bool debugged = false;   // a debugger is attached
+    bool log_dirty = false;  // its migration wants to know which pages it writes
 
     xen_domain_handle_t handle = {};  // its UUID
     u32 ssidref = 0;                  // security label: kept, never looked at

@@ -42,8 +42,9 @@ struct Vcpu {
     std::atomic<bool> blocked{false};      // in SCHEDOP_block or poll
     std::atomic<bool> initialised{false};  // has a context to run
     std::atomic<bool> initialising{false};
-    bool pinned = false;  // to one CPU for ever (dom0_vcpus_pin)
     core::Affinity affinity;
+    bool debugger_pauses = false;  // one of pause_count is a debugger's; under DomainControl::busy
+    bool pinned = false;           // to one CPU for ever (dom0_vcpus_pin)
 
     // SCHEDOP_poll: which port it waits for: none, one, or several.
     static constexpr u32 kPollNone = 0, kPollMany = ~u32{0};

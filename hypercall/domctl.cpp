@@ -25,12 +25,6 @@ constexpr DomctlRow kList[] = {
     // domctl_life.cpp
     row<&domctl_pausedomain>(XEN_DOMCTL_pausedomain, "pausedomain"),
     row<&domctl_unpausedomain>(XEN_DOMCTL_unpausedomain, "unpausedomain"),
-    // domctl_sched.cpp
-    row<&domctl_setvcpuaffinity>(XEN_DOMCTL_setvcpuaffinity, "setvcpuaffinity"),
-    row<&domctl_getvcpuaffinity>(XEN_DOMCTL_getvcpuaffinity, "getvcpuaffinity"),
-    row<&domctl_setnodeaffinity>(XEN_DOMCTL_setnodeaffinity, "setnodeaffinity"),
-    row<&domctl_getnodeaffinity>(XEN_DOMCTL_getnodeaffinity, "getnodeaffinity"),
-    row<&domctl_scheduler_op>(XEN_DOMCTL_scheduler_op, "scheduler_op"),
     row<&domctl_resumedomain>(XEN_DOMCTL_resumedomain, "resumedomain"),
     row<&domctl_subscribe>(XEN_DOMCTL_subscribe, "subscribe"),
     row<&domctl_set_virq_handler>(XEN_DOMCTL_set_virq_handler, "set_virq_handler"),
@@ -46,6 +40,14 @@ constexpr DomctlRow kList[] = {
     // domctl_vector.cpp
     row<&domctl_getvcpuextstate>(XEN_DOMCTL_getvcpuextstate, "getvcpuextstate"),
     row<&domctl_setvcpuextstate>(XEN_DOMCTL_setvcpuextstate, "setvcpuextstate"),
+    // domctl_shadow.cpp
+    row<&domctl_shadow_op>(XEN_DOMCTL_shadow_op, "shadow_op"),
+    // domctl_debug.cpp
+    row<&domctl_setdebugging>(XEN_DOMCTL_setdebugging, "setdebugging"),
+    row<&domctl_gdbsx_guestmemio>(XEN_DOMCTL_gdbsx_guestmemio, "gdbsx_guestmemio"),
+    row<&domctl_gdbsx_pausevcpu>(XEN_DOMCTL_gdbsx_pausevcpu, "gdbsx_pausevcpu"),
+    row<&domctl_gdbsx_unpausevcpu>(XEN_DOMCTL_gdbsx_unpausevcpu, "gdbsx_unpausevcpu"),
+    row<&domctl_gdbsx_domstatus>(XEN_DOMCTL_gdbsx_domstatus, "gdbsx_domstatus"),
     // domctl_devices.cpp
     row<&domctl_iomem_permission>(XEN_DOMCTL_iomem_permission, "iomem_permission"),
     row<&domctl_ioport_permission>(XEN_DOMCTL_ioport_permission, "ioport_permission"),
@@ -53,6 +55,12 @@ constexpr DomctlRow kList[] = {
     row<&domctl_memory_mapping>(XEN_DOMCTL_memory_mapping, "memory_mapping"),
     row<&domctl_bind_pt_irq>(XEN_DOMCTL_bind_pt_irq, "bind_pt_irq"),
     row<&domctl_bind_pt_irq>(XEN_DOMCTL_unbind_pt_irq, "unbind_pt_irq"),
+    // domctl_sched.cpp
+    row<&domctl_setvcpuaffinity>(XEN_DOMCTL_setvcpuaffinity, "setvcpuaffinity"),
+    row<&domctl_getvcpuaffinity>(XEN_DOMCTL_getvcpuaffinity, "getvcpuaffinity"),
+    row<&domctl_setnodeaffinity>(XEN_DOMCTL_setnodeaffinity, "setnodeaffinity"),
+    row<&domctl_getnodeaffinity>(XEN_DOMCTL_getnodeaffinity, "getnodeaffinity"),
+    row<&domctl_scheduler_op>(XEN_DOMCTL_scheduler_op, "scheduler_op"),
 };
 constexpr Commands kCommands("domctl", kList);
 

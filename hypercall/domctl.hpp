@@ -61,6 +61,18 @@ Result<> domctl_getvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpuc
 Result<> domctl_getvcpuextstate(Caller& caller, Domain& d, xen_domctl_vcpuextstate& arg);
 Result<> domctl_setvcpuextstate(Caller& caller, Domain& d, const xen_domctl_vcpuextstate& arg);
 
+// ---- domctl_shadow.cpp
+
+Result<> domctl_shadow_op(Caller& caller, Domain& d, GuestAddr where);
+
+// ---- domctl_debug.cpp
+
+Result<> domctl_setdebugging(Caller& caller, Domain& d, const xen_domctl_setdebugging& arg);
+Result<> domctl_gdbsx_guestmemio(Caller& caller, Domain& d, GuestAddr where);
+Result<> domctl_gdbsx_pausevcpu(Caller& caller, Domain& d, const xen_domctl_gdbsx_pauseunp_vcpu& arg);
+Result<> domctl_gdbsx_unpausevcpu(Caller& caller, Domain& d, const xen_domctl_gdbsx_pauseunp_vcpu& arg);
+Result<> domctl_gdbsx_domstatus(Caller& caller, Domain& d, Out<xen_domctl_gdbsx_domstatus>& out);
+
 // ---- domctl_devices.cpp: what hardware a domain may reach
 
 Result<> domctl_iomem_permission(Caller& caller, Domain& d, const xen_domctl_iomem_permission& arg);

@@ -39,6 +39,8 @@ struct Leaf {
     Pte entry;
 };
 Result<Leaf> walk_guest(const Vcpu& v, Vaddr va);
+// … in the address space of this level 4 table, which somebody holds as one. `va` is a guest's.
+Result<Leaf> walk_table(Mfn root, Vaddr va);
 
 // A guest's kernel wrote to a level 1 table of its own that it sees read-only
 // (VMASST_TYPE_writable_pagetables). EINVAL: not such a table, or an entry that is not allowed.

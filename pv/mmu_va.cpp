@@ -41,6 +41,10 @@ inline Result<LockedTable> lock_l1(const Domain& d, Mfn m) {
 Result<Leaf> walk_guest(const Vcpu& v, Vaddr va) {
     const Mfn root = current_root(v);
     if (root == kNoMfn || !guest_address(va.v)) return fail(Error::fault);
+    return walk_table(root, va);
+}
+
+Result<Leaf> walk_table(Mfn root, Vaddr va) {
     const Mfn table = TRY(find_l1(root, va));
     const unsigned index = table_index(va, 1);
     const Pte entry = load_entry(port::frame_ptr<Pte>(table)[index]);

@@ -241,7 +241,7 @@ TEST_F(Domctl, ShutdownAndResume) {
 }
 
 TEST_F(Domctl, AVirqHasOneHandler) {
-    Domain& d = make_running(9, 1);
+    Domain& d = make_domain(9, 1);
     const EvtPort ours = *core::bind_virq(domain, VIRQ_DOM_EXC, VcpuId(0));
     const EvtPort theirs = *core::bind_virq(d, VIRQ_DOM_EXC, VcpuId(0));
     op.u.set_virq_handler.virq = VIRQ_TIMER;
@@ -253,7 +253,6 @@ TEST_F(Domctl, AVirqHasOneHandler) {
     core::send_global_virq(VIRQ_DOM_EXC);
     EXPECT_TRUE(pending(d, theirs));
     EXPECT_FALSE(pending(domain, ours));
-    idle(0), idle(1);
     destroy(d);  // and then it is the hardware domain's again
     EXPECT_TRUE(pending(domain, ours));
 }
