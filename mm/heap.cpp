@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "mm/tlb_stamp.hpp"
 #include "port/lock.hpp"
 #include "port/memory.hpp"
 #include "port/tlb.hpp"
@@ -93,7 +94,7 @@ void BuddyNode::put(u64 first, unsigned order, u8 stale, u32 stamp) {
         const Frame& b = frame(buddy);
         if ((b.flags & kFrameFreeHead) == 0 || b.order != order || zone_of(buddy) != zone_of(first)) break;
         if ((b.flags & kFrameStale) != 0) {
-            if (stale == 0 || static_cast<s32>(b.stamp - stamp) > 0) stamp = b.stamp;
+            stamp = stale == 0 ? b.stamp : later_stamp(port::tlb_clock(), stamp, b.stamp);
             stale = kFrameStale;
         }
         unlink(buddy, order);

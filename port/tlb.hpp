@@ -7,7 +7,8 @@
 
 namespace domus::port {
 
-// Monotonic count of TLB flush events; a frame notes the value at which its last mapping may have gone stale.
+// Monotonic count of TLB flush events, of which these are the lower 32 bits; a frame notes the value at which
+// its last mapping may have gone stale. How values compare is in mm/tlb_stamp.hpp.
 u32 tlb_clock();
 
 // Flushes the domain's translations on every CPU that runs one of its vCPUs, this one included, and waits for

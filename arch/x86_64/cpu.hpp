@@ -17,7 +17,7 @@ struct alignas(64) CpuState {
     std::atomic<u32> flush_done{0};       // … and what has been served
     std::atomic<u32> flush_global{0};     // one of the requests wants global translations gone as well
     std::atomic<u32> flush_caches{0};     // … and one wants the caches written back
-    std::atomic<u32> flushed_at{0};       // tlb_clock() of the last complete flush
+    std::atomic<u64> flushed_at{0};       // the clock of flushes at the last complete one
     std::atomic<u32> halted{0};           // has stopped for ever (crash)
     u32 apic_id = 0;
     u32 acpi_id = 0;

@@ -9,18 +9,20 @@
 #include "port/tlb.hpp"
 #include "arch/cpu.hpp"
 #include "arch/insn.hpp"
+#include "mm/tlb_stamp.hpp"
 #include "port/cpu.hpp"
 
 namespace domus::x86 {
 
 namespace {
 
-constinit std::atomic<u32> flush_clock{1};
+// 64 bits never wrap around; frames keep the lower half (mm/tlb_stamp.hpp).
+constinit std::atomic<u64> flush_clock{1};
 constexpr u32 kNoDomain = 0xffff;
 
 void flush_now(bool global) {
     // The tick comes first: what is stamped after it counts as not yet flushed.
-    const u32 tick = flush_clock.fetch_add(1, std::memory_order_seq_cst) + 1;
+    const u64 tick = flush_clock.fetch_add(1, std::memory_order_seq_cst) + 1;
     if (global) {
         const u64 cr4 = read_cr4();
         write_cr4(cr4 ^ kCr4Pge);  // changing PGE flushes global translations (AMD APM vol. 2, 5.5.2)
@@ -36,7 +38,7 @@ void flush_now(bool global) {
 // Loading CR3 flushes as well. What is stamped before the clock is read is flushed; a load that does not move
 // the clock on leaves the shared line alone, and counts for stamps that others' ticks have left behind.
 void load_guest_root(u64 cr3, Tick tick) {
-    const u32 now = tick == Tick::yes ? flush_clock.fetch_add(1, std::memory_order_seq_cst) + 1
+    const u64 now = tick == Tick::yes ? flush_clock.fetch_add(1, std::memory_order_seq_cst) + 1
                                       : flush_clock.load(std::memory_order_seq_cst);
     write_cr3(cr3);
     cpu_state(port::this_cpu()).flushed_at.store(now, std::memory_order_release);
@@ -68,7 +70,8 @@ void flush_others(bool global, Wanted wanted) {
 }
 
 bool flushed_since(const CpuState& state, u32 stamp) {
-    return static_cast<s32>(state.flushed_at.load(std::memory_order_acquire) - stamp) > 0;
+    const u64 flushed_at = state.flushed_at.load(std::memory_order_acquire);
+    return flushed_after(flushed_at, flush_clock.load(std::memory_order_seq_cst), stamp);
 }
 
 }  // namespace
@@ -88,7 +91,7 @@ namespace domus::port {
 
 using namespace x86;
 
-u32 tlb_clock() { return flush_clock.load(std::memory_order_seq_cst); }
+u32 tlb_clock() { return static_cast<u32>(flush_clock.load(std::memory_order_seq_cst)); }
 
 void flush_local() { flush_now(false); }
 void flush_local_page(Vaddr va) { invlpg(va.v); }
