@@ -242,9 +242,8 @@ bool detail::get_writable_slow(Frame& f) {
 
 void detail::put_writable_slow(Frame& f) {
     TypeWord w = load(f);
-    do {
-        if (w.count() == 1) set_stamp(f);
-    } while (!exchange(f, w, type_machine::unshare(w)));
+    while (!exchange(f, w, type_machine::begin_unshare_writable(w))) {}
+    if (w.count() == 1) stamp_last_writable(f, w);
 }
 
 Result<> get_page_type(Frame& f, PageType t, const TableRules& rules) {

@@ -117,6 +117,11 @@ constexpr TypeWord unshare(TypeWord w) {
     return TypeWord{v};
 }
 
+// One use less of a writable page: the last one first locks it, for its stamp.
+constexpr TypeWord begin_unshare_writable(TypeWord w) {
+    return w.count() != 1 ? unshare(w) : TypeWord{(w.v | TypeWord::kLocked) & ~TypeWord::kValidated};
+}
+
 // The last use of a table, or of a partial one, is to go: locks it.
 constexpr TypeWord begin_last_put(TypeWord w) {
     return TypeWord{(w.v | TypeWord::kLocked) & ~TypeWord::kValidated};
@@ -167,6 +172,13 @@ Result<> unpin_page(Frame& f, Preempt preempt);
 namespace detail {
 bool get_writable_slow(Frame& f);
 void put_writable_slow(Frame& f);
+
+// `before`: the word from which begin_unshare_writable() locked the page. The stamp is read and stored while
+// nobody can make another use: one made and given up in between would have gone stale after it.
+inline void stamp_last_writable(Frame& f, TypeWord before) {
+    __atomic_store_n(&f.stamp, port::tlb_clock(), __ATOMIC_RELAXED);
+    f.type.store(type_machine::unshare(before).v, std::memory_order_release);
+}
 }  // namespace detail
 
 inline bool get_writable(Frame& f) {
@@ -181,14 +193,12 @@ inline bool get_writable(Frame& f) {
 
 inline void put_writable(Frame& f) {
     u64 v = f.type.load(std::memory_order_relaxed);
-    const u64 count = v & TypeWord::kCount;
-    ASSERT(count != 0 && TypeWord{v}.type() == PageType::writable);
-    if (count == 1)
-        __atomic_store_n(&f.stamp, port::tlb_clock(), __ATOMIC_RELAXED);  // before the count says so
-    if (f.type.compare_exchange_strong(v, type_machine::unshare(TypeWord{v}).v, std::memory_order_release))
-        [[likely]]
-        return;
-    detail::put_writable_slow(f);
+    ASSERT((v & TypeWord::kCount) != 0 && TypeWord{v}.type() == PageType::writable);
+    if (!f.type.compare_exchange_strong(v, type_machine::begin_unshare_writable(TypeWord{v}).v,
+                                        std::memory_order_acq_rel)) [[unlikely]] {
+        return detail::put_writable_slow(f);
+    }
+    if ((v & TypeWord::kCount) == 1) detail::stamp_last_writable(f, TypeWord{v});
 }
 
 }  // namespace domus

@@ -100,7 +100,10 @@ Result<> populate_metadata(Mfn, u64) { return {}; }
 Mfn m2p_block(u64 gib) { return gib < machine->m2p_blocks.size() ? machine->m2p_blocks[gib] : kNoMfn; }
 Result<void*> map_device(Maddr, u64) { return fail(Error::nodev); }
 
-u32 tlb_clock() { return machine->tlb_clock; }
+u32 tlb_clock() {
+    if (machine->on_tlb_clock) machine->on_tlb_clock();
+    return machine->tlb_clock;
+}
 void flush_domain(DomId) { machine->domain_flushes++, machine->tlb_clock++; }
 void flush_domain_since(DomId, u32 stamp) {
     if (static_cast<s32>(machine->tlb_clock - stamp) <= 0) machine->domain_flushes++, machine->tlb_clock++;

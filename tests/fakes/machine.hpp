@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <vector>
 
 #include "base/types.hpp"
@@ -30,6 +31,7 @@ struct Machine {
     std::vector<std::atomic<u32>> work;  // per CPU, port::Work bits
     std::vector<u32> kicks;              // per CPU
     u32 tlb_clock = 1;
+    std::function<void()> on_tlb_clock;  // called whenever somebody reads it
     u64 domain_flushes = 0, page_flushes = 0, full_flushes = 0;
     u64 cache_flushes = 0;
     std::vector<Mfn> m2p_blocks;  // what m2p_block() answers

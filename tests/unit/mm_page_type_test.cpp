@@ -43,6 +43,30 @@ class PageTypes : public MemoryTest {
     }
 };
 
+// Were another use possible while the stamp is taken, it could come and go with a later staleness than the
+// stamp.
+TEST_F(PageTypes, TheLastWritableUseIsStampedWhenThereCanBeNoOther) {
+    const Mfn m = new_frame(kDom);
+    Frame& f = frame_of(m);
+    ASSERT_TRUE(get_writable(f) && get_writable(f));
+    u32 asked = 0;
+    machine.on_tlb_clock = [&] {
+        asked++;
+        EXPECT_FALSE(type_machine::can_share(type_of(m), PageType::writable));
+        EXPECT_FALSE(type_machine::begin_get(type_of(m), PageType::writable));
+    };
+    put_writable(f);
+    EXPECT_EQ(asked, 0u);
+    machine.tlb_clock = 1234;
+    put_writable(f);
+    EXPECT_EQ(asked, 1u);
+    machine.on_tlb_clock = nullptr;
+    EXPECT_EQ(f.stamp, 1234u);
+    EXPECT_EQ(type_of(m), TypeWord::of(PageType::writable, TypeWord::kValidated | TypeWord::kStale));
+    EXPECT_TRUE(get_writable(f));
+    put_writable(f);
+}
+
 TEST_F(PageTypes, PinTakesReferencesAndUnpinGivesThemBack) {
     const Tree t = tree();
     hypervisor_slots[1] = Pte(Mfn(77), kRw);
