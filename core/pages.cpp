@@ -18,6 +18,8 @@ namespace {
 constexpr u32 kCounted = ~u32{1};
 constexpr u32 kUncounted = ~u32{2};
 
+bool listed(const Frame& f) { return f.next != kCounted && f.next != kUncounted; }
+
 void link(DomainPages& p, u32 m) {
     Frame& f = frame_of(Mfn(m));
     f.next = kNoFrameLink;
@@ -57,7 +59,7 @@ bool frame_released(Mfn m, DomId owner) {
     bool last = false;
     {
         LockGuard guard(d->pages.lock);
-        if (f.next != kCounted) unlink(d->pages, static_cast<u32>(m.v));
+        if (listed(f)) unlink(d->pages, static_cast<u32>(m.v));
         last = uncharge(d->pages, 1);
     }
     if (last) put_domain(*d);
@@ -70,11 +72,16 @@ bool may_map_device(DomId domain, Mfn m, bool) {
     return d != nullptr && d->iomem_caps.contains(m.v);
 }
 
+// In the list first: from the moment that it has an owner another of the domain's vCPUs may give it up.
+void take_over_one(Domain& d, Mfn m) {
+    link(d.pages, static_cast<u32>(m.v));
+    assign_frame(m, d.id);
+}
+
 void take_over(Domain& d, Mfn first, u64 count) {
     for (u64 i = 0; i < count; i++) {
-        assign_frame(first + i, d.id);
         LockGuard guard(d.pages.lock);
-        link(d.pages, static_cast<u32>(first.v + i));
+        take_over_one(d, first + i);
     }
 }
 
@@ -113,6 +120,55 @@ Result<> release_page(Domain& d, Mfn m) {
     if (!disown_frame(m)) return fail(Error::inval);
     return {};
 }
+
+Result<> take_page(Domain& d, Mfn m) {
+    PageRef held = TRY(get_page(m, d.id));
+    Frame& f = held.frame();
+    LockGuard guard(d.pages.lock);
+    u64 owners_and_ours = kRefOwned | 2;
+    if (!listed(f) || !f.refs.compare_exchange_strong(owners_and_ours, 1)) return fail(Error::busy);
+    // Whoever takes a reference looks at the owner before and after: either he sees that it has none, or we
+    // see his reference. Then nobody can come to have one, nor a use of a type.
+    __atomic_store_n(&f.owner.v, kOwnerNone.v, __ATOMIC_SEQ_CST);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (f.refs.load() != 1 || !TypeWord{f.type.load()}.at_rest()) {
+        __atomic_store_n(&f.owner.v, d.id.v, __ATOMIC_SEQ_CST);
+        f.refs.fetch_add(kRefOwned | 1);
+        return fail(Error::busy);
+    }
+    unlink(d.pages, static_cast<u32>(m.v));
+    static_cast<void>(held.release());
+    return {};
+}
+
+void put_back_page(Domain& d, Mfn m) {
+    bool last = false;
+    {
+        LockGuard guard(d.pages.lock);
+        if (d.dying.load() == Dying::no) {
+            link(d.pages, static_cast<u32>(m.v));
+            // As take_page() left it: the reference was ours and becomes the owner's.
+            __atomic_store_n(&frame_of(m).owner.v, d.id.v, __ATOMIC_SEQ_CST);
+            frame_of(m).refs.fetch_or(kRefOwned);
+            return;
+        }
+        last = uncharge(d.pages, 1);
+    }
+    put_ref(frame_of(m));
+    if (last) put_domain(d);
+}
+
+Result<> add_in_stead(Domain& d, Mfn first, u64 count) {
+    for (u64 i = 0; i < count; i++) {
+        LockGuard guard(d.pages.lock);
+        // Only before the first: what has begun to be the domain's is given up with the rest of it.
+        if (i == 0 && d.dying.load() != Dying::no) return fail(Error::inval);
+        take_over_one(d, first + i);
+    }
+    return {};
+}
+
+void free_taken_page(Mfn m) { put_ref(frame_of(m)); }
 
 Result<> release_all_pages(Domain& d) {
     DomainPages& p = d.pages;

@@ -36,6 +36,17 @@ Result<> add_pages(Domain& d, Mfn first, u64 count);
 // before.
 Result<> release_page(Domain& d, Mfn m);
 
+// Exchanging pages without touching the domain's count. take_page() takes a page that nobody uses away from
+// d: it has no owner and is in no list, the caller holds its only reference, and it still counts as d's.
+// EINVAL: not d's. EBUSY: mapped, of a type in use, or held by somebody.
+Result<> take_page(Domain& d, Mfn m);
+// Undoes that; a dying domain's page becomes free instead.
+void put_back_page(Domain& d, Mfn m);
+// As add_pages, in place of as many taken pages, which the caller then frees. EINVAL: d is dying; nothing is
+// done.
+Result<> add_in_stead(Domain& d, Mfn first, u64 count);
+void free_taken_page(Mfn m);
+
 // Gives up everything. ERESTART: preempted, call again. Only for a dying domain.
 Result<> release_all_pages(Domain& d);
 

@@ -9,7 +9,6 @@
 #include "hypercall/memory_op.hpp"
 #include "hypercall/target.hpp"
 #include "mm/frame_refs.hpp"
-#include "mm/page_type.hpp"
 #include "port/cpu.hpp"
 #include "pv/m2p.hpp"
 
@@ -31,23 +30,50 @@ struct Plan {
     u64 out_extents() const { return u64{1} << (order() - out_order); }
 };
 
-// Is the page the domain's alone: no mapping, no type in use, nobody else's reference? Asked under one
-// reference of ours.
-bool exclusive(const Frame& f) {
-    constexpr u64 kOwnerAndUs = 2;
-    const u64 refs = f.refs.load(std::memory_order_acquire);
-    return (refs & kRefOwned) != 0 && (refs & kRefCount) == kOwnerAndUs &&
-           TypeWord{f.type.load(std::memory_order_acquire)}.at_rest();
-}
+// Pages that have been taken from the domain, chained through Frame::next; what is left goes back to it.
+class TakenPages {
+  public:
+    explicit TakenPages(Domain& d) : d_(d) {}
+    TakenPages(const TakenPages&) = delete;
+    TakenPages& operator=(const TakenPages&) = delete;
+    ~TakenPages() {
+        while (head_ != kNoFrameLink) core::put_back_page(d_, pop());
+    }
 
-// The lists can be read and the pages are free to go.
-Result<> check_chunk(const Plan& p, u64 chunk) {
+    // The pages of an extent. A page that the guest names twice is in use the second time.
+    Result<> take(Mfn first, u64 count) {
+        for (u64 i = 0; i < count; i++) {
+            const Mfn m = first + i;
+            TRY(core::take_page(d_, m));
+            frame_of(m).next = head_;
+            head_ = static_cast<u32>(m.v);
+        }
+        return {};
+    }
+    // Frees as many of them.
+    void free(u64 count) {
+        for (u64 i = 0; i < count && head_ != kNoFrameLink; i++) {
+            const Mfn m = pop();
+            pv::set_m2p(m, pv::kInvalidM2p);
+            core::free_taken_page(m);
+        }
+    }
+
+  private:
+    Mfn pop() {
+        const Mfn m(head_);
+        head_ = frame_of(m).next;
+        return m;
+    }
+    Domain& d_;
+    u32 head_ = kNoFrameLink;
+};
+
+// Takes a chunk's pages away from the domain, each named once by its list, which is read once.
+Result<> take_in(const Plan& p, u64 chunk, TakenPages& taken) {
     for (u64 e = 0; e < p.in_extents(); e++) {
         const Mfn first(TRY(p.in.read(chunk * p.in_extents() + e)));
-        for (u64 i = 0; i < u64{1} << p.in_order; i++) {
-            const PageRef page = TRY(get_page(first + i, p.d.id));
-            if (!exclusive(page.frame())) return fail(Error::busy);
-        }
+        TRY(taken.take(first, u64{1} << p.in_order));
     }
     for (u64 e = 0; e < p.out_extents(); e++) TRY(p.out.read(chunk * p.out_extents() + e));
     return {};
@@ -87,68 +113,31 @@ class FreshExtents {
     u32 head_ = kNoFrameLink;
 };
 
-// From here on nothing of a chunk is undone. A page that the guest names twice, or maps again meanwhile, is
-// its own loss: each page is given up at most once, and one still in use stays counted until it is not.
-void give_up_in(const Plan& p, u64 chunk) {
-    for (u64 e = 0; e < p.in_extents(); e++) {
-        const auto first = p.in.read(chunk * p.in_extents() + e);
-        if (!first) continue;
-        for (u64 i = 0; i < u64{1} << p.in_order; i++) {
-            const Mfn m(*first + i);
-            {
-                const auto page = get_page(m, p.d.id);
-                if (!page) continue;
-                pv::set_m2p(m, pv::kInvalidM2p);
-            }
-            static_cast<void>(core::release_page(p.d, m));
-        }
-    }
-}
-
-// Widens the domain's limit while it holds both the old pages and the new ones.
-class Slack {
-  public:
-    Slack(Domain& d, u64 pages) : d_(d) {
-        LockGuard guard(d_.pages.lock);
-        // A domain without a limit (all ones) needs no slack, and must not wrap around to a tiny one.
-        pages_ = std::min(pages, ~u64{0} - d_.pages.max);
-        d_.pages.max += pages_;
-    }
-    Slack(const Slack&) = delete;
-    Slack& operator=(const Slack&) = delete;
-    ~Slack() {
-        LockGuard guard(d_.pages.lock);
-        d_.pages.max -= pages_;
-    }
-
-  private:
-    Domain& d_;
-    u64 pages_ = 0;
-};
-
 Result<> exchange_chunk(const Plan& p, u64 chunk) {
-    TRY(check_chunk(p, chunk));
+    TakenPages taken(p.d);
+    TRY(take_in(p, chunk, taken));
     FreshExtents fresh(p.out_order);
     TRY(fresh.allocate(p.out_extents(), p.limits));
 
     const u64 pages = u64{1} << p.out_order;
-    const Slack slack(p.d, u64{1} << p.order());
     Result<> told = {};
     for (u64 e = 0; e < p.out_extents(); e++) {
         const u64 index = chunk * p.out_extents() + e;
         const Mfn first = fresh.front();
         const u32 next = fresh.behind_front();
-        // Fails only for a dying domain, which will give up everything anyway.
-        TRY(core::add_pages(p.d, first, pages));
-        fresh.gone(next);
         const auto gfn = p.out.read(index);
+        // Before they are the domain's: another vCPU of it may give them up at once, and they be somebody
+        // else's.
         for (u64 i = 0; i < pages; i++) {
             pv::set_m2p(first + i, gfn ? *gfn + i : pv::kInvalidM2p);
         }
+        // Fails only for a dying domain, which will give up everything anyway.
+        TRY(core::add_in_stead(p.d, first, pages));
+        fresh.gone(next);
+        taken.free(pages);
         const Result<> written = p.out.write(first.v, index);
         if (!gfn || !written) told = fail(Error::fault);
     }
-    give_up_in(p, chunk);
     return told;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reservations: how a domain comes to memory and gives it back, for itself (ballooning) or by the control
 // domain for another (building).
+#include <optional>
+
 #include "base/log.hpp"
 #include "core/pages.hpp"
 #include "hypercall/memory_op.hpp"
@@ -24,20 +26,28 @@ struct Reservation {
 // One extent more, at this index of the guest's list.
 using Step = Result<> (*)(const Reservation& r, u64 index);
 
+// Notes which of the domain's pages new frames are, numbered from `gfn` on. Each is held meanwhile: another
+// vCPU of the domain may have given it up already, and then it may be somebody else's.
+void number_frames(const Domain& d, Mfn first, u64 count, std::optional<u64> gfn) {
+    for (u64 i = 0; i < count; i++) {
+        if (const auto page = get_page(first + i, d.id)) {
+            pv::set_m2p(first + i, gfn ? *gfn + i : pv::kInvalidM2p);
+        }
+    }
+}
+
 // Writes where a new extent is; one that the guest cannot be told of is given back.
 Result<> tell(const Reservation& r, u64 index, Mfn first) {
     const Result<> told = r.list.write(first.v, index);
     if (told) return {};
-    for (u64 i = 0; i < u64{1} << r.order; i++) {
-        pv::set_m2p(first + i, pv::kInvalidM2p);
-        static_cast<void>(core::release_page(r.d, first + i));
-    }
+    number_frames(r.d, first, u64{1} << r.order, std::nullopt);
+    for (u64 i = 0; i < u64{1} << r.order; i++) static_cast<void>(core::release_page(r.d, first + i));
     return told;
 }
 
 Result<> increase(const Reservation& r, u64 index) {
     const Mfn first = TRY(core::allocate_pages(r.d, r.order, r.limits));
-    for (u64 i = 0; i < u64{1} << r.order; i++) pv::set_m2p(first + i, pv::kInvalidM2p);
+    number_frames(r.d, first, u64{1} << r.order, std::nullopt);
     // Without a list the domain does not want to know which they are.
     if (r.list.null()) return {};
     return tell(r, index, first);
@@ -46,7 +56,7 @@ Result<> increase(const Reservation& r, u64 index) {
 Result<> populate(const Reservation& r, u64 index) {
     const xen_pfn_t gfn = TRY(r.list.read(index));
     const Mfn first = TRY(core::allocate_pages(r.d, r.order, r.limits));
-    for (u64 i = 0; i < u64{1} << r.order; i++) pv::set_m2p(first + i, gfn + i);
+    number_frames(r.d, first, u64{1} << r.order, gfn);
     return tell(r, index, first);
 }
 
