@@ -62,6 +62,8 @@ bool is_pci_address(u16 port, unsigned bytes) { return port == kPciAddress && by
 void claim_uart(u16 base) { uart_base = base; }
 
 bool port_allowed(const Vcpu& v, u16 port, unsigned bytes) {
+    // What an access beyond the last port does differs between machines.
+    if (port + bytes > 0x10000) return false;
     // The ABI counts the kernel of a 64-bit guest as privilege level 1.
     if (v.pv.iopl >= (v.pv.in_kernel ? 1u : 3u)) return true;
     for (unsigned i = 0; i < bytes; i++) {

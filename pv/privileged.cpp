@@ -35,6 +35,15 @@ void set_rax(GuestRegs& r, unsigned bytes, u32 value) {
         r.rax = (r.rax & ~u64{0xff}) | (value & 0xff);
 }
 
+// Combinations that XSETBV takes (Intel SDM vol. 1, 13.3; AMD APM vol. 2, 11.5.2): x87 always; AVX needs SSE;
+// the three parts of AVX-512 come together and need AVX. Any other faults, even in the hypervisor.
+constexpr bool xcr0_consistent(u64 value) {
+    constexpr u64 kX87 = 1, kSse = 2, kAvx = 4, kAvx512 = 0xe0;
+    if ((value & kX87) == 0) return false;
+    if ((value & kAvx) != 0 && (value & kSse) == 0) return false;
+    return (value & kAvx512) == 0 || ((value & kAvx512) == kAvx512 && (value & kAvx) != 0);
+}
+
 class Emulator {
   public:
     Emulator(Vcpu& v, GuestRegs& regs) : v_(v), r_(regs), code_(fetch_code(regs.rip)) {}
@@ -238,9 +247,7 @@ class Emulator {
         if (static_cast<u32>(r_.rcx) != 0) return refused();
         const CpuidLeaf leaf = guest_cpuid(v_, 0xd, 0);
         const u64 supported = u64{leaf.edx} << 32 | leaf.eax;
-        // x87 always; AVX needs SSE (AMD APM vol. 2, 11.5.2).
-        if ((value & 1) == 0 || (value & ~supported) != 0 || ((value & 4) != 0 && (value & 2) == 0))
-            return refused();
+        if ((value & ~supported) != 0 || !xcr0_consistent(value)) return refused();
         v_.pv.xcr0 = value;
         port::load_xcr0(value);
         return done();

@@ -92,6 +92,35 @@ TEST_F(PvMachine, PortsReadAndWriteByWidth) {
                   {false, 0x608, 4, 0}, {false, 0x608, 2, 0}, {false, 0x64, 1, 0}, {true, 0x80, 1, 0x44}}));
 }
 
+TEST_F(PvMachine, NothingIsBehindTheLastPort) {
+    Ports ports;
+    regs.rdx = 0xfffc;
+    EXPECT_TRUE(done({0xed}));
+    for (const u64 port : {0xfffdu, 0xfffeu, 0xffffu}) {
+        regs.rdx = port;
+        EXPECT_TRUE(refused({0xed})) << port;
+        EXPECT_TRUE(refused({0xef})) << port;
+    }
+    EXPECT_EQ(ports.log.size(), 1u);
+}
+
+// The hypervisor executes what it accepts, and would fault.
+TEST_F(PvMachine, XsetbvTakesNoHalfAvx512) {
+    // A processor with x87, SSE, AVX and AVX-512.
+    fakes::cpuid_leaves = {
+        {{0, 0}, {0xd, 0, 0, 0}}, {{1, 0}, {0, 0, ~0u, ~0u}}, {{0xd, 0}, {0xe7, 0xa80, 0xa80, 0}}};
+    for (u64 value = 0; value < 0x100; value++) {
+        const bool avx512 = (value & 0xe0) != 0;
+        const bool good = (value & 1) != 0 && (value & 0x18) == 0 && ((value & 4) == 0 || (value & 2) != 0) &&
+                          (!avx512 || (value & 0xe4) == 0xe4);
+        regs.rcx = 0, regs.rdx = 0, regs.rax = value;
+        vcpu.pv.xcr0 = 1;
+        EXPECT_EQ(done({0x0f, 0x01, 0xd1}), good) << value;
+        EXPECT_EQ(vcpu.pv.xcr0, good ? value : 1);
+    }
+    fakes::cpuid_leaves.clear();
+}
+
 TEST_F(PvMachine, PortsOfTheHypervisorAreAbsent) {
     Ports ports;
     regs.rdx = 0x20;
