@@ -271,6 +271,21 @@ TEST_F(PvMachine, ForcedCpuid) {
     fakes::cpuid_leaves.clear();
 }
 
+// Kernels compare the selectors with those in the registers to tell which did not load.
+TEST_F(PvMachine, TheFailsafeFrameHasTheSelectors) {
+    vcpu.pv.failsafe_callback = 0x7000;
+    vcpu.pv.ds = 0x2b, vcpu.pv.es = 0x33, vcpu.pv.fs = 0x3b, vcpu.pv.gs = 0x43;
+    vcpu.info->evtchn_upcall_mask = 0;
+    regs.rip = 0x1234, regs.rsp = at(0x8000), regs.rcx = 11, regs.r11 = 12, regs.cs = 0x13;
+    upcall::guest_failsafe(vcpu, regs);
+    ASSERT_EQ(regs.rsp, at(0x8000 - 88));
+    EXPECT_EQ(get<u64>(0x8000 - 88, 11),
+              (std::vector<u64>{11, 12, 0x2b, 0x33, 0x3b, 0x43, 0x1234, 0x10, kFlagFixed | kFlagIf | 1u << 12,
+                                at(0x8000), FLAT_RING3_SS64}));
+    EXPECT_EQ(regs.rip, 0x7000u);
+    vcpu.pv.ds = vcpu.pv.es = vcpu.pv.fs = vcpu.pv.gs = 0;
+}
+
 TEST_F(PvMachine, BounceFromKernelMode) {
     gates[14] = {.rip = 0x5000, .cs = FLAT_RING3_CS64, .dpl = 0, .masks_events = true};
     vcpu.info->evtchn_upcall_mask = 0;

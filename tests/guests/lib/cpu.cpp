@@ -111,6 +111,8 @@ extern "C" [[noreturn]] void vcpu_main() {
     for (;;) hypercall(__HYPERVISOR_vcpu_op, VCPUOP_down, id);
 }
 
+const vcpu_guest_context_t* cpu_context() { return &context; }
+
 s64 start_vcpu(u32 id, void (*main)(u32)) {
     started[id] = main;
     cpu(id) = Cpu{.id = id};

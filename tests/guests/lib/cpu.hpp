@@ -82,6 +82,7 @@ std::optional<Fault> attempt(F&& f) {
 
 // Starts vCPU `id` in `main`, in the calling vCPU's address space. Returns the first error of the ABI, or 0.
 s64 start_vcpu(u32 id, void (*main)(u32 id));
-u32 vcpu_count();  // vCPUs that the domain has
+u32 vcpu_count();                           // vCPUs that the domain has
+const vcpu_guest_context_t* cpu_context();  // the one that was last used
 
 }  // namespace guest

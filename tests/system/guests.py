@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Test kernels of our own (tests/guests/) in dom0's place: one checks the ABI, one tries to break the hypervisor."""
+
+import re
+
+from qemu.machine import BUILD, Machine
+from system.case import Case, Context, expect
+
+FOLDER = BUILD / "release"
+
+
+def boot(context: Context, guest: str, arguments: str, cpus: int, limit: float, **settings) -> str:
+    """Boots a guest until it has powered the machine off; returns what the console said."""
+    config = context.config(modules=[f"{FOLDER}/{guest}.guest {arguments}"], cpus=cpus, memory="512M",
+                            dom0_memory="128M", **settings)
+    with Machine(config, context.log) as vm:
+        reason = vm.wait(context.limit(limit))
+        text = vm.text
+    expect(reason == "guest-shutdown", f"the machine ended by {reason} instead of the guest's power-off")
+    expect(vm.exit_status == 0, f"QEMU ended with status {vm.exit_status}")
+    for line in re.findall(r"^.*(?:Domus has (?:crashed|stopped)|assertion failed|guest: ).*$", text, re.MULTILINE):
+        expect(False, f"on the console: {line[:200]}")
+    return text
+
+
+def probe(cpus: int):
+    def run(context: Context):
+        text = boot(context, "probe", "", cpus, 120)
+        failures = re.findall(r"^probe: FAIL (.*)$", text, re.MULTILINE)
+        expect(not failures, f"{len(failures)} checks failed: " + "; ".join(failures[:10]))
+        said = re.search(r"^probe: complete, (\d+) ok, 0 failed$", text, re.MULTILINE)
+        expect(said and int(said.group(1)) > 50, "the probe did not complete")
+
+    return run
+
+
+def hostile(cpus: int, seconds: int, **settings):
+    def run(context: Context):
+        text = boot(context, "hostile", f"seed={context.seed} seconds={seconds}", cpus, 120 + 3 * seconds, **settings)
+        done = re.search(r"^hostile: (\d+) steps, (\d+) hypercalls", text, re.MULTILINE)
+        expect("\nhostile: complete, all canaries alive\n" in text and done, "the guest did not complete")
+        expect(int(done.group(2)) > 100 * seconds, f"it made only {done.group(2)} hypercalls in {seconds} s")
+
+    return run
+
+
+def cases() -> list[Case]:
+    quick = [
+        Case("the PV ABI as a kernel of our own sees it, 2 CPUs", probe(2), True, ()),
+        Case("a hostile guest for 20 s, 2 CPUs", hostile(2, 20), True, ()),
+    ]
+    slow = [Case("the PV ABI as a kernel of our own sees it, 1 CPU", probe(1), False, ())]
+    for cpus, seconds in ((1, 120), (2, 300), (4, 300)):
+        slow.append(Case(f"a hostile guest for {seconds} s, {cpus} CPUs", hostile(cpus, seconds), False, ()))
+    return quick + slow
