@@ -44,10 +44,13 @@ void bounce(Vcpu& v, GuestRegs& regs, const Bounce& to) {
     saved_flags |= u64{pv.iopl & 3} << 12;
     const u64 stack = pv.in_kernel ? regs.rsp : pv.kernel_sp;
 
-    u64 frame[8];
+    u64 frame[12];
     usize n = 0;
     frame[n++] = regs.rcx;
     frame[n++] = regs.r11;
+    if (to.selectors) {
+        for (const u16 s : {pv.ds, pv.es, pv.fs, pv.gs}) frame[n++] = s;
+    }
     if (to.error_code) frame[n++] = *to.error_code;
     frame[n++] = regs.rip;
     frame[n++] = saved_cs;

@@ -19,11 +19,14 @@ struct Bounce {
     u16 cs = 0;  // 0: the ABI's flat 64-bit kernel segment
     bool masks_events = false;
     std::optional<u32> error_code{};
+    // The failsafe callback's frame has DS, ES, FS and GS behind R11, as they were to be: its handler tells
+    // by them which no longer loads.
+    bool selectors = false;
 };
 
-// Pushes the frame {rcx, r11, [error code], rip, cs and saved event mask, rflags, rsp, ss} on the guest's
-// kernel stack (its current one if it is in kernel mode) and points `regs` at the handler. A guest whose
-// stack or handler cannot be used is crashed, with the reason in the log.
+// Pushes the frame {rcx, r11, [ds, es, fs, gs], [error code], rip, cs and saved event mask, rflags, rsp, ss}
+// on the guest's kernel stack (its current one if it is in kernel mode) and points `regs` at the handler. A
+// guest whose stack or handler cannot be used is crashed, with the reason in the log.
 void bounce(Vcpu& v, GuestRegs& regs, const Bounce& to);
 
 // Enters the handler of an exception or software interrupt in the guest's trap table.

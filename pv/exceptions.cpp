@@ -110,7 +110,9 @@ void guest_user_syscall(Vcpu& v, GuestRegs& regs) {
 }
 
 void guest_failsafe(Vcpu& v, GuestRegs& regs) {
-    pv::bounce(v, regs, {.rip = v.pv.failsafe_callback, .masks_events = v.pv.failsafe_masks_events});
+    pv::bounce(
+        v, regs,
+        {.rip = v.pv.failsafe_callback, .masks_events = v.pv.failsafe_masks_events, .selectors = true});
 }
 
 void deliver_events(Vcpu& v, GuestRegs& regs) {

@@ -82,7 +82,9 @@ entry_common:
 leave_own:
         RESTORE_GENERAL
         addq    $8, %rsp
-        iretq
+        .globl own_iret
+own_iret:
+        iretq                           /* may fault like guest_iret when it was a guest that an NMI interrupted */
 
 /* Vectors with stacks of their own. Only #DB from a guest goes on as a normal entry, on the primary stack; the rest return as they came. */
 entry_ist:

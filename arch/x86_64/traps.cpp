@@ -14,7 +14,7 @@
 #include "port/time.hpp"
 #include "pv/ldt.hpp"
 
-extern "C" const char guest_iret[];
+extern "C" const char guest_iret[], own_iret[];
 
 namespace domus::x86 {
 
@@ -33,6 +33,21 @@ bool map_ldt_on_fault(const GuestRegs& regs, u64 address) {
     if (!frame) return false;
     set_ldt_page(page, *frame);
     return true;
+}
+
+// Did the IRETQ fault that leaves for the guest, or the one that leaves an entry which interrupted the guest
+// on a stack of its own? Another vCPU may have taken the descriptor away that the guest was running on.
+bool is_return_to_guest(const GuestRegs& regs) {
+    if (regs.rip == reinterpret_cast<u64>(guest_iret)) return true;
+    return regs.rip == reinterpret_cast<u64>(own_iret) &&
+           (reinterpret_cast<const u64*>(regs.rsp)[1] & 3) != 0;  // CS
+}
+
+void save_selectors(PvVcpu& pv) {
+    asm volatile("movw %%ds, %0" : "=m"(pv.ds));
+    asm volatile("movw %%es, %0" : "=m"(pv.es));
+    asm volatile("movw %%fs, %0" : "=m"(pv.fs));
+    asm volatile("movw %%gs, %0" : "=m"(pv.gs));
 }
 
 }  // namespace
@@ -73,7 +88,7 @@ extern "C" void trap_from_hypervisor(GuestRegs* regs) {
         regs->rip = landing;
         return;
     }
-    if (regs->rip == reinterpret_cast<u64>(guest_iret)) {
+    if (is_return_to_guest(*regs)) {
         // The guest's frame would not load. Its general registers are in this frame, the rest still where
         // IRETQ read it.
         CpuInfo* info = cpu_info();
@@ -88,6 +103,7 @@ extern "C" void trap_from_hypervisor(GuestRegs* regs) {
         info->regs.rflags = tail[2];
         info->regs.rsp = tail[3];
         info->regs.ss = tail[4];
+        save_selectors(info->current->pv);
         upcall::guest_failsafe(*info->current, info->regs);
         restart_exit();
     }
