@@ -18,6 +18,7 @@
 #include "pv/instruction.hpp"
 #include "pv/io_ports.hpp"
 #include "pv/msr.hpp"
+#include "pv/xcr0.hpp"
 
 namespace domus::pv {
 
@@ -33,15 +34,6 @@ void set_rax(GuestRegs& r, unsigned bytes, u32 value) {
         r.rax = (r.rax & ~u64{0xffff}) | (value & 0xffff);
     else
         r.rax = (r.rax & ~u64{0xff}) | (value & 0xff);
-}
-
-// Combinations that XSETBV takes (Intel SDM vol. 1, 13.3; AMD APM vol. 2, 11.5.2): x87 always; AVX needs SSE;
-// the three parts of AVX-512 come together and need AVX. Any other faults, even in the hypervisor.
-constexpr bool xcr0_consistent(u64 value) {
-    constexpr u64 kX87 = 1, kSse = 2, kAvx = 4, kAvx512 = 0xe0;
-    if ((value & kX87) == 0) return false;
-    if ((value & kAvx) != 0 && (value & kSse) == 0) return false;
-    return (value & kAvx512) == 0 || ((value & kAvx512) == kAvx512 && (value & kAvx) != 0);
 }
 
 class Emulator {
