@@ -79,13 +79,12 @@ Result<> domctl_getnodeaffinity(Caller&, Domain& d, xen_domctl_nodeaffinity& arg
 
 namespace {
 
-// Weight and cap: 0 and 0xffff mean that they stay.
+// A weight of 0 means that it stays.
 Result<> credit2_share(Domain& d, bool put, xen_domctl_sched_credit2& arg) {
-    constexpr u16 kKeepCap = 0xffff;
     core::DomainShare share = TRY(core::domain_share(d));
     if (put) {
         if (arg.weight != 0) share.weight = arg.weight;
-        if (arg.cap != kKeepCap) share.cap = arg.cap;
+        share.cap = arg.cap;
         return core::set_domain_share(d, share);
     }
     arg.weight = share.weight;

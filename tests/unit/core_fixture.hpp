@@ -38,7 +38,8 @@ class CoreTest : public testing::Test {
     }
     void TearDown() override {
         for (Domain* d = core::next_domain(DomId(0)); d != nullptr; d = core::next_domain(DomId(0))) {
-            for (u32 cpu = 0; cpu < kCpus; cpu++) idle(cpu);
+            core::pause_domain(*d);
+            run_all();
             destroy(*d);
         }
         objects_reset();

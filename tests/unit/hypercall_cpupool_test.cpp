@@ -398,7 +398,8 @@ TEST_F(Toolstack, WeightAndCap) {
     EXPECT_EQ(get_share(0), (std::pair<u16, u16>{256, 0}));
     EXPECT_EQ(put_share(0, 0, 50), 0) << "weight 0: stays";
     EXPECT_EQ(get_share(0), (std::pair<u16, u16>{256, 50}));
-    EXPECT_EQ(put_share(0, 512, 0xffff), 0) << "cap 0xffff: stays";
+    EXPECT_EQ(put_share(0, 512, 0xffff), -EINVAL);
+    EXPECT_EQ(put_share(0, 512, 50), 0);
     EXPECT_EQ(get_share(0), (std::pair<u16, u16>{512, 50}));
     EXPECT_EQ(put_share(0, 300, 250), -EINVAL) << "more than two vCPUs can use";
     EXPECT_EQ(get_share(0), (std::pair<u16, u16>{512, 50})) << "all or nothing";
