@@ -38,8 +38,7 @@ class CoreTest : public testing::Test {
     }
     void TearDown() override {
         for (Domain* d = core::next_domain(DomId(0)); d != nullptr; d = core::next_domain(DomId(0))) {
-            core::pause_domain(*d);
-            run_all();
+            for (u32 cpu = 0; cpu < kCpus; cpu++) idle(cpu);
             destroy(*d);
         }
         objects_reset();

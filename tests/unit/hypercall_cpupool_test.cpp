@@ -27,6 +27,12 @@ class Toolstack : public HypercallTest {
         };
     }
 
+    void TearDown() override {
+        core::pause_domain(domain);
+        run_all();
+        HypercallTest::TearDown();
+    }
+
     s64 pool_op(xen_sysctl_cpupool_op arg) {
         xen_sysctl_t s{};
         s.cmd = XEN_SYSCTL_cpupool_op;
