@@ -183,7 +183,6 @@ TEST_F(SchedOp, Hostile) {
         EXPECT_EQ(run(__HYPERVISOR_sched_op, SCHEDOP_poll, address), -EFAULT);
         EXPECT_EQ(run(__HYPERVISOR_sched_op, SCHEDOP_shutdown, address), -EFAULT);
     }
-    EXPECT_EQ(run(__HYPERVISOR_sched_op, SCHEDOP_pin_override, at(0)), -ENOSYS);
     EXPECT_EQ(run(__HYPERVISOR_sched_op, ~0u, at(0)), -ENOSYS);
     EXPECT_EQ(run(__HYPERVISOR_sched_op_compat, SCHEDOP_yield), 0);
     EXPECT_EQ(run(__HYPERVISOR_sched_op_compat, SCHEDOP_poll), -ENOSYS);
