@@ -13,13 +13,13 @@
 namespace domus::hypercall {
 namespace {
 
-class Toolstack : public HypercallTest {
+class CpuPools : public HypercallTest {
   protected:
     static constexpr u64 kOp = 0, kHard = 0x1000, kSoft = 0x1100, kList = 0x2000;
     static constexpr u32 kAny = XEN_SYSCTL_CPUPOOL_PAR_ANY;
 
     // What the other CPU does meanwhile, and this one on its way out.
-    Toolstack() {
+    CpuPools() {
         between = [this] {
             const CpuId here = port::this_cpu();
             run_all();
@@ -159,7 +159,7 @@ class Toolstack : public HypercallTest {
 
 // ---- pools ----------------------------------------------------------------------------------------
 
-TEST_F(Toolstack, PoolsAreMadeAndWalked) {
+TEST_F(CpuPools, PoolsAreMadeAndWalked) {
     EXPECT_EQ(create(kAny, 77), -ENOENT);
     EXPECT_EQ(create(0, XEN_SCHEDULER_CREDIT2), -EEXIST);
     EXPECT_EQ(create(5, XEN_SCHEDULER_CREDIT2), 0);
@@ -182,7 +182,7 @@ TEST_F(Toolstack, PoolsAreMadeAndWalked) {
     EXPECT_LT(objects_bytes_in_use(), memory);
 }
 
-TEST_F(Toolstack, CpusChangePools) {
+TEST_F(CpuPools, CpusChangePools) {
     ASSERT_EQ(create(5, XEN_SCHEDULER_CREDIT2), 0);
     EXPECT_EQ(add(5, 1), -ENODEV) << "not free";
     EXPECT_EQ(add(5, kAny), -ENODEV);
@@ -210,7 +210,7 @@ TEST_F(Toolstack, CpusChangePools) {
 }
 
 // The CPU that the caller itself runs on.
-TEST_F(Toolstack, TheCallersCpuLeaves) {
+TEST_F(CpuPools, TheCallersCpuLeaves) {
     const u32 here = vcpu.sched.cpu.v;
     machine.set_cpu(vcpu.sched.cpu);
     EXPECT_EQ(remove(0, here), 0);
@@ -222,7 +222,7 @@ TEST_F(Toolstack, TheCallersCpuLeaves) {
     EXPECT_EQ(add(0, here), 0);
 }
 
-TEST_F(Toolstack, DomainsChangePools) {
+TEST_F(CpuPools, DomainsChangePools) {
     Domain& guest = make_running(7, 2);
     run_all();
     ASSERT_EQ(create(5, XEN_SCHEDULER_RTDS), 0);
@@ -257,7 +257,7 @@ TEST_F(Toolstack, DomainsChangePools) {
     EXPECT_EQ(pool.n_dom, 1u);
 }
 
-TEST_F(Toolstack, ADomainIsBornInAPool) {
+TEST_F(CpuPools, ADomainIsBornInAPool) {
     ASSERT_EQ(create(5, XEN_SCHEDULER_CREDIT2), 0);
     ASSERT_EQ(remove(0, 1), 0);
     ASSERT_EQ(add(5, 1), 0);
@@ -274,7 +274,7 @@ TEST_F(Toolstack, ADomainIsBornInAPool) {
     EXPECT_EQ(destroy_pool(5), 0);
 }
 
-TEST_F(Toolstack, AVcpuOutlivesItsCpu) {
+TEST_F(CpuPools, AVcpuOutlivesItsCpu) {
     Sets s{2, 3};
     ASSERT_EQ(set(0, 1, kHardFlag, s), 0);
     EXPECT_EQ(remove(0, 1), 0);
@@ -285,7 +285,7 @@ TEST_F(Toolstack, AVcpuOutlivesItsCpu) {
     EXPECT_EQ(set(0, 1, kHardFlag, s), 0);
 }
 
-TEST_F(Toolstack, NoMemoryIsNoHarm) {
+TEST_F(CpuPools, NoMemoryIsNoHarm) {
     for (u64 n = 0; n < 4; n++) {
         heap_fail_after(n);
         const s64 made = create(5, XEN_SCHEDULER_ARINC653);
@@ -301,7 +301,7 @@ TEST_F(Toolstack, NoMemoryIsNoHarm) {
 
 // ---- affinity -------------------------------------------------------------------------------------
 
-TEST_F(Toolstack, AffinityAsTheReferenceHasIt) {
+TEST_F(CpuPools, AffinityAsTheReferenceHasIt) {
     EXPECT_EQ(nominal(0, 0), (Sets{3, 3}));
     Sets s{3, 3};
     EXPECT_EQ(set(0, 0, 0, s), -EINVAL);
@@ -337,7 +337,7 @@ TEST_F(Toolstack, AffinityAsTheReferenceHasIt) {
     EXPECT_EQ(affinity(XEN_DOMCTL_getvcpuaffinity, 0, 99, kBoth, s), -EINVAL);
 }
 
-TEST_F(Toolstack, AffinityIsObeyed) {
+TEST_F(CpuPools, AffinityIsObeyed) {
     for (const u64 only : {u64{1}, u64{2}, u64{1}}) {
         Sets s{only, 0};
         ASSERT_EQ(set(0, 1, kHardFlag, s), 0);
@@ -346,7 +346,7 @@ TEST_F(Toolstack, AffinityIsObeyed) {
     }
 }
 
-TEST_F(Toolstack, OverrideHidesTheHardOne) {
+TEST_F(CpuPools, OverrideHidesTheHardOne) {
     const auto pin = [&](s32 cpu) {
         put(kOp, sched_pin_override_t{.pcpu = cpu});
         return run(__HYPERVISOR_sched_op, SCHEDOP_pin_override, at(kOp));
@@ -377,7 +377,7 @@ TEST_F(Toolstack, OverrideHidesTheHardOne) {
     machine.set_cpu(CpuId(0));
 }
 
-TEST_F(Toolstack, NodeAffinity) {
+TEST_F(CpuPools, NodeAffinity) {
     xen_domctl_t d{};
     const auto ask = [&](u32 command, u64 nodes) {
         set_handle(d.u.nodeaffinity.nodemap.bitmap, at(kHard));
@@ -400,7 +400,7 @@ TEST_F(Toolstack, NodeAffinity) {
 
 // ---- shares ---------------------------------------------------------------------------------------
 
-TEST_F(Toolstack, WeightAndCap) {
+TEST_F(CpuPools, WeightAndCap) {
     EXPECT_EQ(get_share(0), (std::pair<u16, u16>{256, 0}));
     EXPECT_EQ(put_share(0, 0, 50), 0) << "weight 0: stays";
     EXPECT_EQ(get_share(0), (std::pair<u16, u16>{256, 50}));
@@ -419,7 +419,7 @@ TEST_F(Toolstack, WeightAndCap) {
     EXPECT_EQ(share(1000, XEN_SCHEDULER_CREDIT2, XEN_DOMCTL_SCHEDOP_getinfo, w, c), -ESRCH);
 }
 
-TEST_F(Toolstack, ACapStopsTheDomain) {
+TEST_F(CpuPools, ACapStopsTheDomain) {
     Domain& guest = make_running(7, 1);
     Sets s{2, 2};
     ASSERT_EQ(set(7, 0, kHardFlag, s), 0);
@@ -437,7 +437,7 @@ TEST_F(Toolstack, ACapStopsTheDomain) {
     EXPECT_NEAR(static_cast<double>(ran() - before) / kSecond, 0.2, 0.02);
 }
 
-TEST_F(Toolstack, Reservations) {
+TEST_F(CpuPools, Reservations) {
     Domain& guest = make_running(7, 2);
     ASSERT_EQ(create(5, XEN_SCHEDULER_RTDS), 0);
     ASSERT_EQ(remove(0, 1), 0);
@@ -488,7 +488,7 @@ TEST_F(Toolstack, Reservations) {
     destroy_running(guest);
 }
 
-TEST_F(Toolstack, RateLimit) {
+TEST_F(CpuPools, RateLimit) {
     u32 us = 0;
     EXPECT_EQ(parameters(0, XEN_SCHEDULER_CREDIT2, XEN_SYSCTL_SCHEDOP_getinfo, us), 0);
     EXPECT_EQ(us, 1000u);
@@ -507,7 +507,7 @@ TEST_F(Toolstack, RateLimit) {
         EXPECT_EQ(parameters(0, other, XEN_SYSCTL_SCHEDOP_getinfo, us), -EINVAL);
 }
 
-TEST_F(Toolstack, ArincSchedule) {
+TEST_F(CpuPools, ArincSchedule) {
     ASSERT_EQ(create(5, XEN_SCHEDULER_ARINC653), 0);
     xen_sysctl_t s{};
     const auto call = [&](u32 command) {
@@ -545,7 +545,7 @@ TEST_F(Toolstack, ArincSchedule) {
 
 // ---- CPUs that come and go ------------------------------------------------------------------------
 
-class Hotplug : public Toolstack {
+class Hotplug : public CpuPools {
   protected:
     s64 sysctl(u32 command, xen_sysctl_t& s) {
         s.cmd = command;
