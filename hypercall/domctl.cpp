@@ -37,6 +37,8 @@ constexpr DomctlRow kList[] = {
     // domctl_context.cpp
     row<&domctl_setvcpucontext>(XEN_DOMCTL_setvcpucontext, "setvcpucontext"),
     row<&domctl_getvcpucontext>(XEN_DOMCTL_getvcpucontext, "getvcpucontext"),
+    row<&domctl_get_ext_vcpucontext>(XEN_DOMCTL_get_ext_vcpucontext, "get_ext_vcpucontext"),
+    row<&domctl_set_ext_vcpucontext>(XEN_DOMCTL_set_ext_vcpucontext, "set_ext_vcpucontext"),
     // domctl_vector.cpp
     row<&domctl_getvcpuextstate>(XEN_DOMCTL_getvcpuextstate, "getvcpuextstate"),
     row<&domctl_setvcpuextstate>(XEN_DOMCTL_setvcpuextstate, "setvcpuextstate"),

@@ -55,6 +55,8 @@ Result<> domctl_getpageframeinfo3(Caller& caller, Domain& d, GuestAddr where);
 
 Result<> domctl_setvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg);
 Result<> domctl_getvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg);
+Result<> domctl_get_ext_vcpucontext(Caller& caller, Domain& d, xen_domctl_ext_vcpucontext& arg);
+Result<> domctl_set_ext_vcpucontext(Caller& caller, Domain& d, const xen_domctl_ext_vcpucontext& arg);
 
 // ---- domctl_vector.cpp
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // domctl: the state of a vCPU, taken and given as a whole.
+#include <cstring>
+
+#include "base/log.hpp"
 #include "core/domain.hpp"
 #include "core/vcpu_op.hpp"
 #include "hypercall/domctl.hpp"
@@ -35,6 +38,30 @@ Result<> domctl_getvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpuc
     }
     if (v.online.load()) context->flags |= VGCF_online;
     return GuestOut<vcpu_guest_context_t>(reinterpret_cast<u64>(arg.ctxt.p)).write(0, &*context, 1);
+}
+
+// The entry points of 32-bit system calls, and the machine-check banks, of which a guest has none.
+Result<> domctl_get_ext_vcpucontext(Caller&, Domain& d, xen_domctl_ext_vcpucontext& arg) {
+    const Vcpu* v = d.vcpu(VcpuId(arg.vcpu));
+    if (v == nullptr) return fail(Error::srch);
+    const u32 id = arg.vcpu;
+    std::memset(&arg, 0, sizeof arg);
+    arg.vcpu = id;
+    arg.size = sizeof arg;
+    return {};
+}
+
+Result<> domctl_set_ext_vcpucontext(Caller& caller, Domain& d, const xen_domctl_ext_vcpucontext& arg) {
+    TRY(vcpu_of_another(caller, d, arg.vcpu));
+    if (arg.size < offsetof(xen_domctl_ext_vcpucontext, mcg_cap)) return fail(Error::inval);
+    if (arg.syscall32_callback_eip != 0 || arg.sysenter_callback_eip != 0) {
+        guest_log(Level::warning,
+                  "d{}: d{}v{} comes with entry points for 32-bit SYSCALL or SYSENTER, which Domus "
+                  "does not offer",
+                  caller.domain.id, d.id, arg.vcpu);
+        return fail(Error::inval);
+    }
+    return {};
 }
 
 }  // namespace domus::hypercall

@@ -250,6 +250,21 @@ TEST_F(DomctlVcpu, VectorStateTravels) {
     EXPECT_EQ(area[26], 0);
 }
 
+TEST_F(DomctlVcpu, TheExtendedContextIsEmpty) {
+    op.u.ext_vcpucontext.vcpu = 1;
+    op.u.ext_vcpucontext.sysenter_callback_eip = 5;
+    ASSERT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), 0);
+    EXPECT_EQ(op.u.ext_vcpucontext.size, sizeof op.u.ext_vcpucontext);
+    EXPECT_EQ(op.u.ext_vcpucontext.sysenter_callback_eip, 0u);
+    EXPECT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), 0);
+    op.u.ext_vcpucontext.sysenter_callback_eip = 5;
+    EXPECT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), -EINVAL);
+    op.u.ext_vcpucontext = {};
+    EXPECT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), -EINVAL);  // too small
+    op.u.ext_vcpucontext.vcpu = 2;
+    EXPECT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), -ESRCH);
+}
+
 TEST_F(DomctlVcpu, TheDirtyLogIsWholeAndPreemptible) {
     auto& shadow = op.u.shadow_op;
     shadow = {};
