@@ -48,6 +48,13 @@ void print(std::string_view text) {
 }
 
 void power_off() {
+    // dom0 is to turn the machine off itself: by ACPI, whose sleep type for S5 is 0 on the machines that we
+    // run on.
+    xen_platform_op_t off{};
+    off.cmd = XENPF_enter_acpi_sleep;
+    off.interface_version = XENPF_INTERFACE_VERSION;
+    off.u.enter_acpi_sleep.sleep_state = 5;
+    if (ring == nullptr) hypercall(__HYPERVISOR_platform_op, address(off));
     sched_shutdown_t reason{.reason = SHUTDOWN_poweroff};
     for (;;) operate(__HYPERVISOR_sched_op, SCHEDOP_shutdown, reason);
 }

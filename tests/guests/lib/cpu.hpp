@@ -34,7 +34,8 @@ struct Place {
     u64 rip, rsp, rbx, rbp, r12, r13, r14, r15;
 };
 extern "C" int mark_place(Place* place) __attribute__((returns_twice));
-extern "C" [[noreturn]] void leave_to(const Frame* frame);
+// Goes on as the frame says, in user mode if its CS has privilege level 3.
+extern "C" [[noreturn]] void enter_user(const Frame* frame);
 
 // What a fault was.
 struct Fault {
@@ -75,7 +76,9 @@ std::optional<Fault> attempt(F&& f) {
         return mine->fault;
     }
     c.place = &here;
+    asm volatile("" : : : "memory");  // a fault looks at it
     f();
+    asm volatile("" : : : "memory");
     c.place = outer;
     return std::nullopt;
 }

@@ -135,10 +135,15 @@ leave_entry:
         syscall
         ud2
 
-/* void leave_to(const Frame* frame): goes on as the frame says, on the present stack. */
-        .globl  leave_to
-leave_to:
-        movq    %rdi, %rsp
+/* void enter_user(const Frame* frame): goes on as the frame says. It is copied to our stack: below it the hypercall puts more. */
+        .globl  enter_user
+enter_user:
+        subq    $22 * 8, %rsp
+        movq    %rdi, %rsi
+        movq    %rsp, %rdi
+        movl    $22, %ecx
+        cld
+        rep movsq
         jmp     leave_entry
 
 /* int mark_place(Place*): 0; and once more 1, when a fault goes back there (guest::attempt). */
