@@ -48,7 +48,18 @@ Result<> enter_sleep(u32 state, u16 a, u16 b, bool extended) {
     return port::enter_sleep(a, b);
 }
 
+// Interrupt controllers, which firmware seldom lists: dom0 must not place a device there.
+void reserve_interrupt_controllers(MemoryMap& map) {
+    constexpr u64 kLocalApics = 0xfee00000, kLocalApicsSize = 1 * kMiB;  // and the window of messages
+    bool ok = map.add(kLocalApics, kLocalApicsSize, static_cast<u32>(MemoryType::reserved));
+    for (u32 n = 0; const std::optional<Maddr> at = x86::io_apic_at(n); n++)
+        ok = ok && map.add(at->v, kPageSize, static_cast<u32>(MemoryType::reserved));
+    if (!ok || !map.sanitise())
+        log(Level::warning, "the memory map is too long to list the interrupt controllers in it");
+}
+
 std::span<const Platform::MemoryRange> memory_ranges() {
+    reserve_interrupt_controllers(boot_info.memory);
     const std::span<const MemoryRegion> regions = boot_info.memory.regions();
     static constinit std::array<Platform::MemoryRange, MemoryMap::kCapacity> ranges{};
     for (usize i = 0; i < regions.size(); i++)
