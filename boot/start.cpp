@@ -22,6 +22,7 @@
 #include "drivers/console.hpp"
 #include "port/machine.hpp"
 #include "port/memory.hpp"
+#include "pv/cpu_policy.hpp"
 
 extern "C" [[noreturn]] void call_on_stack(domus::u64 stack, void (*function)(void*), void* argument);
 extern "C" [[noreturn]] void start_guests();
@@ -120,6 +121,10 @@ extern "C" [[noreturn]] void domus_start(u32 magic, u32 info) {
     log(Level::warning, "Domus, serving the Xen 4.17 interface. Loaded by {}", boot_info.loader);
     log(Level::info, "command line: {}", hypervisor_arguments(boot_info));
     x86::detect_features(options.smep, options.xsave);
+    pv::init_cpu_policies({.xsave = x86::features.xsave,
+                           .lfence_dispatches = x86::features.lfence_dispatches,
+                           .arch_caps = x86::features.arch_caps,
+                           .microcode = x86::features.microcode});
     start_memory();
     if (const Result<> r = x86::create_cpu_area(CpuId(0)); !r)
         refuse("no memory for CPU 0. Give the machine more memory.");

@@ -6,10 +6,12 @@
 
 #include "abi/xen.hpp"
 #include "base/types.hpp"
+#include "core/cpu_policy.hpp"
 #include "core/cpupool.hpp"
 #include "core/domain_control.hpp"
 #include "core/evtchn.hpp"
 #include "core/grant_table.hpp"
+#include "core/guest_tsc.hpp"
 #include "core/memory_map.hpp"
 #include "core/pages.hpp"
 #include "core/pirq.hpp"
@@ -55,6 +57,12 @@ struct Domain {
     Mfn shared_mfn = kNoMfn;
     s64 time_offset = 0;                        // seconds that its wall clock is ahead of ours
     Guarded<u32, Rank::leaf> wall_version{0u};  // what wc_version was last set to, even
+
+    // What the toolstack made of the processor's features, and of the time stamp counter. Both change only
+    // while no vCPU of the domain is on a CPU; the lock is between toolstack calls.
+    SpinLock cpu_policy_lock{Rank::leaf};
+    Box<CpuPolicy> cpu_policy;  // none: the default (pv/cpu_policy.hpp)
+    core::GuestTsc tsc;
 
     // Why none of its vCPUs runs; see core/vcpu.hpp.
     std::atomic<u32> pause_count{0};

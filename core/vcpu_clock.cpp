@@ -25,12 +25,18 @@ void put(T& to, T value) {
     std::atomic_ref(to).store(value, std::memory_order_relaxed);
 }
 
-vcpu_time_info_t time_info(const port::ClockScale& scale) {
+vcpu_time_info_t time_info(const GuestTsc& tsc, const port::ClockScale& scale) {
     vcpu_time_info_t t{};
-    t.tsc_timestamp = scale.base_tsc;
     t.system_time = static_cast<u64>(scale.base_ns);
-    t.tsc_to_system_mul = scale.mul;
-    t.tsc_shift = scale.shift;
+    if (tsc.emulated) {
+        t.tsc_timestamp = emulated_tsc(tsc, scale.base_ns);
+        t.tsc_to_system_mul = tsc.to_ns.mul;
+        t.tsc_shift = tsc.to_ns.shift;
+    } else {
+        t.tsc_timestamp = scale.base_tsc;
+        t.tsc_to_system_mul = scale.mul;
+        t.tsc_shift = scale.shift;
+    }
     t.flags = port::tsc_stable() ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
     return t;
 }
@@ -101,7 +107,7 @@ void switched_in(Vcpu& v, Nanos now) {
     if (new_clock || v.time_version == 0) {
         v.published_tsc = scale.base_tsc;
         v.published_mul = scale.mul;
-        publish_clock(v, time_info(scale));
+        publish_clock(v, time_info(v.domain->tsc, scale));
         v.areas_stale = v.areas_stale || v.time_area != 0;
     }
     const CpuId cpu = port::this_cpu();
@@ -116,7 +122,7 @@ void refresh_guest_areas(Vcpu& v, Nanos now) {
         return;
     }
     if (v.runstate_area != 0) write_runstate_area(v, runstate(v, now));
-    if (v.time_area != 0 && v.areas_stale) write_time_area(v, time_info(port::clock_scale()));
+    if (v.time_area != 0 && v.areas_stale) write_time_area(v, time_info(v.domain->tsc, port::clock_scale()));
     v.areas_stale = false;
 }
 
@@ -137,7 +143,8 @@ Result<> register_runstate_area(Vcpu& v, u64 address, Nanos now) {
 
 Result<> register_time_area(Vcpu& v, u64 address) {
     v.time_area = address;
-    if (address != 0 && v.time_version != 0) write_time_area(v, time_info(port::clock_scale()));
+    if (address != 0 && v.time_version != 0)
+        write_time_area(v, time_info(v.domain->tsc, port::clock_scale()));
     return {};
 }
 

@@ -63,6 +63,15 @@ constexpr DomctlRow kList[] = {
     row<&domctl_setnodeaffinity>(XEN_DOMCTL_setnodeaffinity, "setnodeaffinity"),
     row<&domctl_getnodeaffinity>(XEN_DOMCTL_getnodeaffinity, "getnodeaffinity"),
     row<&domctl_scheduler_op>(XEN_DOMCTL_scheduler_op, "scheduler_op"),
+    // domctl_cpu.cpp
+    row<&domctl_get_cpu_policy>(XEN_DOMCTL_get_cpu_policy, "get_cpu_policy"),
+    row<&domctl_set_cpu_policy>(XEN_DOMCTL_set_cpu_policy, "set_cpu_policy"),
+    row<&domctl_gettscinfo>(XEN_DOMCTL_gettscinfo, "gettscinfo"),
+    row<&domctl_settscinfo>(XEN_DOMCTL_settscinfo, "settscinfo"),
+    row<&domctl_get_address_size>(XEN_DOMCTL_get_address_size, "get_address_size"),
+    row<&domctl_set_address_size>(XEN_DOMCTL_set_address_size, "set_address_size"),
+    row<&domctl_get_vcpu_msrs>(XEN_DOMCTL_get_vcpu_msrs, "get_vcpu_msrs"),
+    row<&domctl_set_vcpu_msrs>(XEN_DOMCTL_set_vcpu_msrs, "set_vcpu_msrs"),
 };
 constexpr Commands kCommands("domctl", kList);
 

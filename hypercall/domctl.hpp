@@ -92,4 +92,17 @@ Result<> domctl_setnodeaffinity(Caller& caller, Domain& d, const xen_domctl_node
 Result<> domctl_getnodeaffinity(Caller& caller, Domain& d, xen_domctl_nodeaffinity& arg);
 Result<> domctl_scheduler_op(Caller& caller, Domain& d, xen_domctl_scheduler_op& arg);
 
+// ---- domctl_cpu.cpp: what it sees of its processors. EINVAL for the caller's own domain, but for getting
+// its policy and width
+
+Result<> domctl_get_cpu_policy(Caller& caller, Domain& d, xen_domctl_cpu_policy_t& arg);
+// EEXIST: the domain has run. E2BIG, ERANGE, EINVAL, EOVERFLOW: the policy; err_* say where.
+Result<> domctl_set_cpu_policy(Caller& caller, Domain& d, GuestAddr where);
+Result<> domctl_gettscinfo(Caller& caller, Domain& d, Out<xen_domctl_tsc_info>& out);
+Result<> domctl_settscinfo(Caller& caller, Domain& d, const xen_domctl_tsc_info& arg);
+Result<> domctl_get_address_size(Caller& caller, Domain& d, Out<xen_domctl_address_size>& out);
+Result<> domctl_set_address_size(Caller& caller, Domain& d, const xen_domctl_address_size& arg);
+Result<> domctl_get_vcpu_msrs(Caller& caller, Domain& d, GuestAddr where);
+Result<> domctl_set_vcpu_msrs(Caller& caller, Domain& d, GuestAddr where);
+
 }  // namespace domus::hypercall

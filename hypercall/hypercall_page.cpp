@@ -7,6 +7,7 @@
 
 #include "abi/xen.hpp"
 #include "hypercall/dispatch.hpp"
+#include "port/guest_entry.hpp"
 
 namespace domus::hypercall {
 
@@ -54,3 +55,5 @@ void fill_hypercall_page(void* page) {
 }
 
 }  // namespace domus::hypercall
+
+void domus::upcall::fill_hypercall_page(void* page) { hypercall::fill_hypercall_page(page); }

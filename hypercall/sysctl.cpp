@@ -24,6 +24,10 @@ constexpr Command<> kList[] = {
     command<&sysctl_cpupool_op>(XEN_SYSCTL_cpupool_op, "cpupool_op"),
     command<&sysctl_scheduler_op>(XEN_SYSCTL_scheduler_op, "scheduler_op"),
     command<&sysctl_pcitopoinfo>(XEN_SYSCTL_pcitopoinfo, "pcitopoinfo"),
+    // sysctl_cpu.cpp
+    command<&sysctl_get_cpu_levelling_caps>(XEN_SYSCTL_get_cpu_levelling_caps, "get_cpu_levelling_caps"),
+    command<&sysctl_get_cpu_featureset>(XEN_SYSCTL_get_cpu_featureset, "get_cpu_featureset"),
+    command<&sysctl_get_cpu_policy>(XEN_SYSCTL_get_cpu_policy, "get_cpu_policy"),
 };
 constexpr Commands kCommands("sysctl", kList);
 

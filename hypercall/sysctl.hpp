@@ -35,4 +35,10 @@ Result<> sysctl_cpu_hotplug(Caller& caller, const xen_sysctl_cpu_hotplug& arg);
 Result<> sysctl_get_pmstat(Caller& caller, xen_sysctl_get_pmstat& arg);
 Result<> sysctl_pm_op(Caller& caller, xen_sysctl_pm_op& arg);
 
+// sysctl_cpu.cpp
+Result<> sysctl_get_cpu_levelling_caps(Caller& caller, Out<xen_sysctl_cpu_levelling_caps>& out);
+// A buffer that is too short gets what fits, and ENOBUFS.
+Result<> sysctl_get_cpu_featureset(Caller& caller, GuestAddr where);
+Result<> sysctl_get_cpu_policy(Caller& caller, GuestAddr where);
+
 }  // namespace domus::hypercall

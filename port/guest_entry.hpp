@@ -20,8 +20,16 @@ void guest_trap(Vcpu& v, GuestRegs& regs, u64 fault_address);
 void guest_user_syscall(Vcpu& v, GuestRegs& regs);
 void guest_hypercall(Vcpu& v, GuestRegs& regs);
 
+// System calls of 32-bit processes: SYSCALL from 32-bit code; SYSENTER, of which the CPU keeps neither RIP
+// nor RSP (both 0 in regs). (pv/)
+void guest_syscall32(Vcpu& v, GuestRegs& regs);
+void guest_sysenter(Vcpu& v, GuestRegs& regs);
+
 // IRET to the guest, or the load of a data segment, faulted: the guest's failsafe handler takes over (pv/).
 void guest_failsafe(Vcpu& v, GuestRegs& regs);
+
+// Fills a page with the stubs by which a 64-bit PV guest makes hypercalls (hypercall/).
+void fill_hypercall_page(void* page);
 
 // The guest has an unmasked pending event: enter its event callback (pv/).
 void deliver_events(Vcpu& v, GuestRegs& regs);

@@ -36,6 +36,9 @@ void load_debug_regs(Vcpu& v);
 // DR6 as the CPU has it.
 u64 read_dr6();
 
+// pv.tsc_aux has changed. Precondition: the CPU has RDTSCP or RDPID.
+void load_tsc_aux(u32 value);
+
 // pv.xcr0 has changed (checked: x87 set, nothing the CPU lacks).
 void load_xcr0(u64 xcr0);
 

@@ -109,6 +109,23 @@ void guest_user_syscall(Vcpu& v, GuestRegs& regs) {
     pv::bounce(v, regs, {.rip = v.pv.syscall_callback, .masks_events = v.pv.syscall_masks_events});
 }
 
+void guest_syscall32(Vcpu& v, GuestRegs& regs) {
+    constexpr u64 kInstruction = 2;  // bytes
+    if (v.pv.syscall32_callback == 0) {
+        // As if SYSCALL did not exist in 32-bit code.
+        regs.rip = static_cast<u32>(regs.rip - kInstruction);
+        return pv::inject_trap(v, regs, static_cast<u8>(Trap::invalid_opcode), std::nullopt);
+    }
+    pv::bounce(v, regs, {.rip = v.pv.syscall32_callback, .masks_events = v.pv.syscall32_masks_events});
+}
+
+void guest_sysenter(Vcpu& v, GuestRegs& regs) {
+    // A kernel has no use for it: it could not tell where to return to either.
+    if (v.pv.sysenter_callback == 0 || v.pv.in_kernel)
+        return pv::inject_trap(v, regs, static_cast<u8>(Trap::general_protection), 0);
+    pv::bounce(v, regs, {.rip = v.pv.sysenter_callback, .masks_events = v.pv.sysenter_masks_events});
+}
+
 void guest_failsafe(Vcpu& v, GuestRegs& regs) {
     pv::bounce(
         v, regs,

@@ -141,12 +141,16 @@ class Emulator {
             r_.rdx = leaf.edx;
             return done();
         }
-        if (*op == 0x31) {  // RDTSC, where the guest has forbidden it to its user code
+        if (*op == 0x31) {  // RDTSC, where the counter is emulated
             if ((v_.pv.cr4 & (1u << 2)) != 0 && !v_.pv.in_kernel) return refused();
-            const u64 tsc = port::read_tsc();
-            r_.rax = static_cast<u32>(tsc);
-            r_.rdx = tsc >> 32;
-            return done();
+            return read_counter();
+        }
+        if (*op == 0x01 && code_.at < code_.size && code_.bytes[code_.at] == 0xf9) {  // RDTSCP
+            code_.at++;
+            if (!has_tsc_aux(*v_.domain)) return EmulateResult::trap(Trap::invalid_opcode);
+            if ((v_.pv.cr4 & (1u << 2)) != 0 && !v_.pv.in_kernel) return refused();
+            r_.rcx = v_.pv.tsc_aux;
+            return read_counter();
         }
         if (!v_.pv.in_kernel) return refused();
         switch (*op) {
@@ -179,6 +183,13 @@ class Emulator {
             }
             default: return refused();
         }
+    }
+
+    EmulateResult read_counter() {
+        const u64 tsc = guest_tsc(v_);
+        r_.rax = static_cast<u32>(tsc);
+        r_.rdx = tsc >> 32;
+        return done();
     }
 
     EmulateResult control_register(bool write) {
@@ -237,9 +248,7 @@ class Emulator {
     EmulateResult xsetbv() {
         const u64 value = (r_.rdx << 32) | static_cast<u32>(r_.rax);
         if (static_cast<u32>(r_.rcx) != 0) return refused();
-        const CpuidLeaf leaf = guest_cpuid(v_, 0xd, 0);
-        const u64 supported = u64{leaf.edx} << 32 | leaf.eax;
-        if ((value & ~supported) != 0 || !xcr0_consistent(value)) return refused();
+        if (!xcr0_allowed(*v_.domain, value) || !xcr0_consistent(value)) return refused();
         v_.pv.xcr0 = value;
         port::load_xcr0(value);
         return done();

@@ -39,8 +39,14 @@ Result<> register_callback(PvVcpu& pv, u16 type, u16 flags, u64 address) {
             pv.syscall_masks_events = mask;
             break;
         case CALLBACKTYPE_nmi: pv.nmi_callback = address; break;
-        // syscall32 and sysenter: 32-bit system calls enter by INT 0x80 alone. A kernel that is told so here
-        // offers its processes nothing else.
+        case CALLBACKTYPE_syscall32:
+            pv.syscall32_callback = address;
+            pv.syscall32_masks_events = mask;
+            break;
+        case CALLBACKTYPE_sysenter:
+            pv.sysenter_callback = address;
+            pv.sysenter_masks_events = mask;
+            break;
         default: return fail(Error::nosys);
     }
     return {};
@@ -52,7 +58,9 @@ Result<> unregister_callback(PvVcpu& pv, u16 type) {
         // A guest cannot be without these: there is nowhere else to go.
         case CALLBACKTYPE_event:
         case CALLBACKTYPE_failsafe:
-        case CALLBACKTYPE_syscall: return fail(Error::inval);
+        case CALLBACKTYPE_syscall:
+        case CALLBACKTYPE_syscall32:
+        case CALLBACKTYPE_sysenter: return fail(Error::inval);
         default: return fail(Error::nosys);
     }
 }

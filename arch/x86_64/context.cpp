@@ -109,6 +109,13 @@ void set_ts(bool on) {
     if (wanted != cr0) write_cr0(wanted);
 }
 
+// RDTSC and RDTSCP fault in guests whose counter is emulated.
+void trap_tsc(bool on) {
+    const u64 cr4 = read_cr4();
+    const u64 wanted = on ? cr4 | kCr4Tsd : cr4 & ~kCr4Tsd;
+    if (wanted != cr4) write_cr4(wanted);
+}
+
 void save(Vcpu& v, CpuInfo& info) {
     PvVcpu& pv = v.pv;
     pv.regs = info.regs;
@@ -137,6 +144,8 @@ void load(Vcpu& v, CpuInfo& info) {
     const bool segments_ok = load_segments(pv);
     restore_vector_state(pv.fpu_area);
     if (features.xsave && pv.xcr0 != features.xcr0) port::load_xcr0(pv.xcr0);
+    if (features.tsc_aux) wrmsr(kMsrTscAux, pv.tsc_aux);
+    trap_tsc(v.domain->tsc.emulated);
     if ((pv.cr0 & kCr0Ts) != 0) set_ts(true);
     if ((pv.debug_regs[7] & kDr7Enables) != 0) write_debug_regs(pv);
     if (!segments_ok) upcall::guest_failsafe(v, info.regs);
@@ -193,6 +202,8 @@ void load_ldt(Vcpu& v) {
 
 void load_debug_regs(Vcpu& v) { write_debug_regs(v.pv); }
 u64 read_dr6() { return x86::read_dr6(); }
+
+void load_tsc_aux(u32 value) { wrmsr(kMsrTscAux, value); }
 
 void load_xcr0(u64 xcr0) {
     asm volatile("xsetbv" : : "c"(0), "a"(static_cast<u32>(xcr0)), "d"(static_cast<u32>(xcr0 >> 32)));

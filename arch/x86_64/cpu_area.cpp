@@ -13,7 +13,7 @@
 #include "port/memory.hpp"
 
 extern "C" {
-extern const char syscall_stub[], syscall_stub_end[];
+extern const char syscall_stub[], syscall32_stub[], syscall_stub_end[], sysenter_entry[];
 }
 
 namespace domus::x86 {
@@ -63,6 +63,8 @@ Result<> map_new_pages(u64 va, u64 pages, u64 flags) {
     return {};
 }
 
+CpuInfo* cpu_info_at(CpuId cpu) { return reinterpret_cast<CpuInfo*>(stack_top(cpu) - sizeof(CpuInfo)); }
+
 // One copy of the SYSCALL stub serves all CPUs.
 Result<Mfn> stub_frame() {
     static constinit Mfn frame = kNoMfn;
@@ -92,7 +94,7 @@ Result<> create_cpu_area(CpuId cpu) {
     TRY(map_page(area + kAreaGdt, kNoMfn, 0));
     TRY(map_page(area + kAreaLdt, kNoMfn, 0));
 
-    auto* info = reinterpret_cast<CpuInfo*>(stack_top(cpu) - sizeof(CpuInfo));
+    CpuInfo* info = cpu_info_at(cpu);
     info->cpu = cpu;
 
     auto* tss = new (reinterpret_cast<void*>(area + kAreaTss)) Tss;
@@ -136,7 +138,13 @@ void load_cpu_tables(CpuId cpu) {
     load_idt();
     wrmsr(kMsrStar, u64{SEL_GUEST_CS32} << 48 | u64{SEL_HV_CS} << 32);
     wrmsr(kMsrLstar, cpu_area(cpu) + kAreaStub);
-    wrmsr(kMsrCstar, cpu_area(cpu) + kAreaStub);  // SYSCALL from 32-bit code on AMD: bounced like the other
+    wrmsr(kMsrCstar, cpu_area(cpu) + kAreaStub + static_cast<u64>(syscall32_stub - syscall_stub));
+    // Where SYSENTER works in long mode. Elsewhere its MSRs stay 0, and it faults.
+    if (features.sysenter) {
+        wrmsr(kMsrSysenterEsp, reinterpret_cast<u64>(&cpu_info_at(cpu)->regs + 1));
+        wrmsr(kMsrSysenterEip, reinterpret_cast<u64>(sysenter_entry));
+        wrmsr(kMsrSysenterCs, SEL_HV_CS);
+    }
     wrmsr(kMsrSfmask, kFlagTf | kFlagIf | kFlagDf | kFlagIopl | kFlagNt | kFlagRf | kFlagVm | kFlagAc);
     enable_cpu_features();
 }

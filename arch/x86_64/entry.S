@@ -169,6 +169,43 @@ exit_slow:
         addq    $8, %rsp
         jmp     exit_to_guest
 
+/* SYSCALL from 32-bit code (AMD): as above, but left by IRET, which alone restores a 32-bit process whole. */
+        .globl syscall32_entry
+syscall32_entry:
+        pushq   $SEL_GUEST_DS
+        pushq   CPUINFO_SCRATCH - CPUINFO_CURRENT + 8(%rsp)
+        pushq   %r11
+        pushq   $SEL_GUEST_CS32
+        pushq   %rcx
+        pushq   $0
+        SAVE_GENERAL
+        xorl    %ebp, %ebp
+        movq    %rsp, %rdi
+        subq    $8, %rsp
+        call    guest_syscall32
+        addq    $8, %rsp
+        jmp     exit_to_guest
+
+/* SYSENTER (Intel), with RSP from its MSR: at the end of CpuInfo.regs. The CPU keeps neither RIP nor RSP, and only IF of RFLAGS has
+ * been cleared: NT would make our IRETQ fault. */
+        .globl sysenter_entry
+sysenter_entry:
+        pushq   $SEL_GUEST_DS
+        pushq   $0
+        pushfq
+        pushq   $2
+        popfq
+        pushq   $SEL_GUEST_CS32
+        pushq   $0
+        pushq   $0
+        SAVE_GENERAL
+        xorl    %ebp, %ebp
+        movq    %rsp, %rdi
+        subq    $8, %rsp
+        call    guest_sysenter
+        addq    $8, %rsp
+        jmp     exit_to_guest
+
 /* Starts the life of a CPU after boot: drops the boot stack's contents and leaves as from any entry. */
         .globl start_guests
 start_guests:
@@ -196,13 +233,19 @@ call_on_stack:
 #define AREA_STUB 0x40000
 #define STACK_TOP 0x10000
         .balign 16
-        .globl syscall_stub, syscall_stub_end
-syscall_stub:
+        .globl syscall_stub, syscall32_stub, syscall_stub_end
+.macro TO_STACK_AND target
         movq    %rsp, (syscall_stub + STACK_TOP - CPUINFO_SIZE + CPUINFO_SCRATCH - AREA_STUB)(%rip)
         leaq    (syscall_stub + STACK_TOP - CPUINFO_SIZE + CPUINFO_CURRENT - AREA_STUB)(%rip), %rsp
         jmp     *1f(%rip)
         .balign 8
-1:      .quad   syscall_entry
+1:      .quad   \target
+.endm
+syscall_stub:
+        TO_STACK_AND syscall_entry
+        .balign 16
+syscall32_stub:
+        TO_STACK_AND syscall32_entry
 syscall_stub_end:
 
         .section .note.GNU-stack, "", @progbits

@@ -59,11 +59,14 @@ inline void pause() { asm volatile("pause" : : : "memory"); }
 // Model-specific registers (AMD APM vol. 2, Appendix A).
 inline constexpr u32 kMsrEfer = 0xc0000080, kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082,
                      kMsrCstar = 0xc0000083, kMsrSfmask = 0xc0000084, kMsrFsBase = 0xc0000100,
-                     kMsrGsBase = 0xc0000101, kMsrKernelGsBase = 0xc0000102, kMsrPat = 0x277;
+                     kMsrGsBase = 0xc0000101, kMsrKernelGsBase = 0xc0000102, kMsrPat = 0x277,
+                     kMsrSysenterCs = 0x174, kMsrSysenterEsp = 0x175, kMsrSysenterEip = 0x176,
+                     kMsrTscAux = 0xc0000103, kMsrArchCaps = 0x10a, kMsrMicrocode = 0x8b,
+                     kMsrDecodeConfig = 0xc0011029;
 
 inline constexpr u64 kCr0Mp = 1u << 1, kCr0Em = 1u << 2, kCr0Ts = 1u << 3, kCr0Wp = 1u << 16;
-inline constexpr u64 kCr4De = 1u << 3, kCr4Pae = 1u << 5, kCr4Mce = 1u << 6, kCr4Pge = 1u << 7,
-                     kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10, kCr4Fsgsbase = 1u << 16,
-                     kCr4Osxsave = 1u << 18, kCr4Smep = 1u << 20;
+inline constexpr u64 kCr4Tsd = 1u << 2, kCr4De = 1u << 3, kCr4Pae = 1u << 5, kCr4Mce = 1u << 6,
+                     kCr4Pge = 1u << 7, kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10,
+                     kCr4Fsgsbase = 1u << 16, kCr4Osxsave = 1u << 18, kCr4Smep = 1u << 20;
 
 }  // namespace domus::x86

@@ -77,6 +77,9 @@ extern "C" void guest_syscall(GuestRegs* regs) {
         upcall::guest_user_syscall(v, *regs);
 }
 
+extern "C" void guest_syscall32(GuestRegs* regs) { upcall::guest_syscall32(*cpu_info()->current, *regs); }
+extern "C" void guest_sysenter(GuestRegs* regs) { upcall::guest_sysenter(*cpu_info()->current, *regs); }
+
 extern "C" void trap_from_hypervisor(GuestRegs* regs) {
     if (regs->vector >= kFirstInterrupt) {
         handle_interrupt(static_cast<u8>(regs->vector));

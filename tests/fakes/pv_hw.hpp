@@ -12,6 +12,7 @@ struct PvHardware {
     bool selector_loads = true;  // what load_gs_user_selector() answers
     u32 gdt_loads = 0, ldt_loads = 0, debug_loads = 0, user_entries = 0, crashes = 0;
     bool task_switched = false;
+    u32 tsc_aux = 0;
 };
 extern PvHardware pv_hw;
 

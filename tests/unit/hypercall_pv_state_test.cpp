@@ -132,9 +132,13 @@ TEST_F(PvState, CallbackOp) {
     EXPECT_FALSE(vcpu.pv.failsafe_masks_events);
     EXPECT_EQ(reg(CALLBACKTYPE_syscall, CALLBACKF_mask_events, 0x3000), 0);
     EXPECT_TRUE(vcpu.pv.syscall_masks_events);
-    EXPECT_EQ(reg(CALLBACKTYPE_sysenter, CALLBACKF_mask_events, 0x4000), -ENOSYS)
-        << "so that the kernel uses INT 0x80";
-    EXPECT_EQ(reg(CALLBACKTYPE_syscall32, CALLBACKF_mask_events, 0x5000), -ENOSYS);
+    EXPECT_EQ(reg(CALLBACKTYPE_sysenter, CALLBACKF_mask_events, 0x4000), 0);
+    EXPECT_EQ(vcpu.pv.sysenter_callback, 0x4000u);
+    EXPECT_TRUE(vcpu.pv.sysenter_masks_events);
+    EXPECT_EQ(reg(CALLBACKTYPE_syscall32, 0, 0x5000), 0);
+    EXPECT_EQ(vcpu.pv.syscall32_callback, 0x5000u);
+    EXPECT_FALSE(vcpu.pv.syscall32_masks_events);
+    EXPECT_EQ(reg(CALLBACKTYPE_sysenter_deprecated, 0, 0x4000), -ENOSYS);
     EXPECT_EQ(reg(CALLBACKTYPE_nmi, 0, 0x6000), 0);
     EXPECT_EQ(vcpu.pv.nmi_callback, 0x6000u);
     EXPECT_EQ(reg(99, 0, 0), -ENOSYS);
@@ -147,6 +151,8 @@ TEST_F(PvState, CallbackOp) {
     EXPECT_EQ(unreg(CALLBACKTYPE_nmi), 0);
     EXPECT_EQ(vcpu.pv.nmi_callback, 0u);
     EXPECT_EQ(unreg(CALLBACKTYPE_event), -EINVAL);
+    EXPECT_EQ(unreg(CALLBACKTYPE_syscall32), -EINVAL);
+    EXPECT_EQ(unreg(CALLBACKTYPE_sysenter), -EINVAL);
     EXPECT_EQ(unreg(99), -ENOSYS);
     EXPECT_EQ(run(__HYPERVISOR_callback_op, 2, at(0)), -ENOSYS);
     EXPECT_EQ(run(__HYPERVISOR_callback_op, CALLBACKOP_register, 0), -EFAULT);

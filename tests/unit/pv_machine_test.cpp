@@ -13,6 +13,7 @@
 #include "port/guest_entry.hpp"
 #include "port/memory.hpp"
 #include "pv/bounce.hpp"
+#include "pv/cpu_policy.hpp"
 #include "pv/cpuid.hpp"
 #include "pv/emulate.hpp"
 #include "pv/io_ports.hpp"
@@ -257,6 +258,7 @@ TEST_F(PvMachine, SingleStepTrapsBehindTheInstruction) {
 
 TEST_F(PvMachine, ForcedCpuid) {
     fakes::cpuid_leaves = {{{1, 0}, {0x60fb1, 0x800, 0xffffffff, 0xffffffff}}, {{0, 0}, {0xd, 1, 2, 3}}};
+    pv::init_cpu_policies({});
     const u8 code[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
     std::memcpy(&machine.guest.at(0x1000), code, sizeof code);
     regs.rip = at(0x1000), regs.rax = 1, regs.rcx = 0;
@@ -269,6 +271,73 @@ TEST_F(PvMachine, ForcedCpuid) {
     EXPECT_EQ(pv::guest_cpuid(vcpu, 0x40000000, 0).ebx, 0x566e6558u);
     EXPECT_EQ(pv::guest_cpuid(vcpu, 0x12, 0), CpuidLeaf{}) << "beyond what is described";
     fakes::cpuid_leaves.clear();
+    pv::init_cpu_policies({});
+}
+
+TEST_F(PvMachine, EmulatedCounterIsReadByItsInstructions) {
+    fakes::cpuid_leaves = {{{0, 0}, {0xd, 0, 0, 0}},
+                           {{0x80000000, 0}, {0x80000008, 0, 0, 0}},
+                           {{0x80000001, 0}, {0, 0, 0, 1u << 27}}};
+    pv::init_cpu_policies({});
+    machine.now = 10 * kSecond;
+    domain.tsc = *core::make_tsc(1, 2 * kSecond, 1'000'000, 0, 2'600'000, 9 * kSecond);
+    vcpu.pv.in_kernel = false;
+    EXPECT_TRUE(done({0x0f, 0x31}));
+    EXPECT_EQ(regs.rdx << 32 | regs.rax, 3'000'000'000u) << "two seconds old then, one more since";
+    vcpu.pv.tsc_aux = 9;
+    EXPECT_TRUE(done({0x0f, 0x01, 0xf9}));
+    EXPECT_EQ(regs.rcx, 9u);
+    EXPECT_EQ(regs.rdx << 32 | regs.rax, 3'000'000'000u);
+    vcpu.pv.cr4 |= 1u << 2;  // TSD
+    EXPECT_TRUE(refused({0x0f, 0x31}));
+    EXPECT_TRUE(refused({0x0f, 0x01, 0xf9}));
+    vcpu.pv.in_kernel = true;
+    EXPECT_TRUE(done({0x0f, 0x01, 0xf9}));
+    fakes::cpuid_leaves.clear();
+    pv::init_cpu_policies({});
+    EXPECT_EQ(run({0x0f, 0x01, 0xf9}).vector, 6u) << "a processor without RDTSCP";
+    domain.tsc = {};
+}
+
+TEST_F(PvMachine, SystemCallsOf32BitProcesses) {
+    vcpu.pv.in_kernel = false, vcpu.pv.kernel_sp = at(0x4000);
+    vcpu.pv.syscall32_callback = 0x5000, vcpu.pv.syscall32_masks_events = true;
+    vcpu.info->evtchn_upcall_mask = 0;
+    regs.rip = 0x1234, regs.rsp = 0x7000, regs.cs = FLAT_USER_CS32, regs.rcx = 0x1234, regs.r11 = 0x202;
+    upcall::guest_syscall32(vcpu, regs);
+    EXPECT_TRUE(vcpu.pv.in_kernel);
+    EXPECT_EQ(regs.rip, 0x5000u);
+    EXPECT_EQ(regs.cs, FLAT_RING3_CS64);
+    EXPECT_EQ(vcpu.info->evtchn_upcall_mask, 1);
+    EXPECT_EQ(get<u64>(0x4000 - 56, 7),
+              (std::vector<u64>{0x1234, 0x202, 0x1234, FLAT_USER_CS32, kFlagFixed | kFlagIf | 1u << 12,
+                                0x7000, FLAT_RING3_SS64}));
+
+    vcpu.pv.in_kernel = false, vcpu.info->evtchn_upcall_mask = 0;
+    vcpu.pv.sysenter_callback = 0x6000;
+    regs.rip = 0, regs.rsp = 0, regs.cs = FLAT_USER_CS32, regs.rflags = kFlagFixed | kFlagNt | kFlagTf;
+    upcall::guest_sysenter(vcpu, regs);
+    EXPECT_EQ(regs.rip, 0x6000u);
+    EXPECT_EQ(regs.rflags & (kFlagNt | kFlagTf | kFlagIf), kFlagIf) << "NT would make the way out fault";
+    EXPECT_EQ(vcpu.info->evtchn_upcall_mask, 0);
+}
+
+// As on the reference: SYSCALL is an unknown instruction, SYSENTER a forbidden one.
+TEST_F(PvMachine, SystemCallsThatNobodyRegistered) {
+    gates[6] = {.rip = 0x6600, .cs = FLAT_RING3_CS64, .dpl = 0, .masks_events = false};
+    gates[13] = {.rip = 0x6d00, .cs = FLAT_RING3_CS64, .dpl = 0, .masks_events = false};
+    vcpu.pv.in_kernel = false, vcpu.pv.kernel_sp = at(0x4000);
+    regs.rip = 0x1236;
+    upcall::guest_syscall32(vcpu, regs);
+    EXPECT_EQ(regs.rip, 0x6600u);
+    EXPECT_EQ(get<u64>(0x4000 - 56 + 16), 0x1234u) << "at the instruction";
+    vcpu.pv.in_kernel = false;
+    upcall::guest_sysenter(vcpu, regs);
+    EXPECT_EQ(regs.rip, 0x6d00u);
+    EXPECT_EQ(get<u64>(0x4000 - 64 + 16), 0u) << "error code 0";
+    vcpu.pv.sysenter_callback = 0x6000, vcpu.pv.in_kernel = true, regs.rsp = at(0x4000);
+    upcall::guest_sysenter(vcpu, regs);
+    EXPECT_EQ(regs.rip, 0x6d00u) << "not from the kernel";
 }
 
 // Kernels compare the selectors with those in the registers to tell which did not load.

@@ -28,6 +28,9 @@ struct PvVcpu {
     u64 event_callback = 0, failsafe_callback = 0, syscall_callback = 0;
     u64 nmi_callback = 0;
     bool failsafe_masks_events = false, syscall_masks_events = false;
+    // System calls of 32-bit processes (CALLBACKTYPE_syscall32, _sysenter); 0: none registered.
+    u64 syscall32_callback = 0, sysenter_callback = 0;
+    bool syscall32_masks_events = false, sysenter_masks_events = false;
     u64 kernel_ss = 0, kernel_sp = 0;
     TrapGate* traps = nullptr;  // 256 rows, allocated with the vCPU
 
@@ -62,6 +65,7 @@ struct PvVcpu {
     // vCPU is on no CPU.
     u8* fpu_area = nullptr;
     u64 xcr0 = 1;
+    u32 tsc_aux = 0;  // what RDTSCP and RDPID read beside the counter
 
     bool in_nmi = false;  // the guest has taken an NMI and not returned from it: no other before the iret
 };
