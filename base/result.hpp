@@ -64,12 +64,12 @@ constexpr Fail fail(Error e) { return Fail(e); }
     })
 
 namespace detail {
-template <class T>
-constexpr T take(std::expected<T, Error>&& r) {
+template <class T, class E>
+constexpr T take(std::expected<T, E>&& r) {
     if constexpr (!std::is_void_v<T>) return std::move(*r);
 }
-template <class T>
-constexpr T take(std::expected<T, Error>& r) {
+template <class T, class E>
+constexpr T take(std::expected<T, E>& r) {
     if constexpr (!std::is_void_v<T>) return *r;
 }
 }  // namespace detail

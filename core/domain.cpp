@@ -6,6 +6,7 @@
 #include "core/claims.hpp"
 #include "core/domain_free.hpp"
 #include "core/domain_list.hpp"
+#include "core/grant_map.hpp"
 #include "core/scheduler.hpp"
 #include "core/vcpu_op.hpp"
 #include "core/vcpu_time.hpp"
@@ -30,7 +31,7 @@ struct NewDomain {
     Array<Vcpu*> vcpus;
     ~NewDomain() {
         if (!d) return;
-        free_grant_table(*d);
+        retire_grant_table(*d);
         leave_pool(*d);
         if (d->shared_mfn != kNoMfn) free_shared_page(d->shared_mfn);
     }
@@ -58,7 +59,7 @@ Result<Domain*> create_domain(DomId id, const DomainConfig& config) {
     d.events.max_port = config.max_port;
     d.pause_count.store(1);
     TRY(join_pool(d, config.cpupool));
-    TRY(init_grant_table(d, config.max_grant_frames, config.max_grant_version));
+    TRY(init_grant_table(d, config.max_grant_frames, config.max_maptrack_frames, config.max_grant_version));
     d.shared_mfn = TRY(allocate_shared_page(d));
     d.shared = port::frame_ptr<shared_info_t>(d.shared_mfn);
     // Upcalls start masked, as the ABI has it for a PV guest's first instruction.
@@ -132,12 +133,15 @@ Result<> destroy_domain(Domain& d) {
                 forget_vcpu_info(*v);
                 TRY(port::vcpu_drop_context(*v));
             }
-            free_grant_table(d);
+            retire_grant_table(d);
             d.destroy_step = 3;
+            d.destroy_at = 0;
             [[fallthrough]];
         }
         case 3: {
             TRY(release_all_pages(d));
+            // Only now that its page tables are gone do the granters learn that they have their pages back.
+            TRY(release_all_mappings(d, d.destroy_at));
             free_shared_page(d.shared_mfn);
             d.destroy_step = 4;
             d.dying.store(Dying::dead);

@@ -29,7 +29,8 @@ struct DomainConfig {
     bool hardware = false;    // the hardware domain: owns devices and interrupts
     u64 max_pages = 0;        // limit on the pages it may own
     u32 max_port = core::kMaxPorts - 1;
-    u32 max_grant_frames = 64;  // frames of the shared grant table
+    u32 max_grant_frames = 64;       // frames of the shared grant table
+    u32 max_maptrack_frames = 1024;  // of grants of others that it has mapped: core/maptrack.hpp
     u32 max_grant_version = 2;
     u32 cpupool = 0;  // the pool whose CPUs run it
 };

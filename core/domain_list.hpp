@@ -4,6 +4,8 @@
 // hypercall, unless it waits at a preemption point; who needs a domain for longer holds a DomainRef.
 #pragma once
 
+#include <utility>
+
 #include "base/result.hpp"
 #include "base/types.hpp"
 
@@ -33,6 +35,8 @@ class [[nodiscard]] DomainRef {
     ~DomainRef() { reset(); }
 
     void reset();
+    // The caller takes over the reference, for put_domain().
+    Domain* release() { return std::exchange(domain_, nullptr); }
     Domain* operator->() const { return domain_; }
     Domain& operator*() const { return *domain_; }
     explicit operator bool() const { return domain_ != nullptr; }

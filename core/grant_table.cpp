@@ -1,93 +1,196 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Setting up grant tables: growth and the change of version.
+// Setting up grant tables: limits, growth, the change of version, the end.
 #include "core/grant_table.hpp"
 
 #include <cstring>
+#include <new>
 
 #include "core/domain.hpp"
+#include "core/grant_pin.hpp"
 #include "port/memory.hpp"
 
 namespace domus::core {
 
 namespace {
 
+constinit GrantLimits limits;
+
+using PinWord = std::atomic<u32>;
+constexpr usize kPinBytes = GrantTable::kEntriesV1 * sizeof(PinWord);
+
 // All with the table's lock held.
 
 Result<> grow_status(Domain& d, u32 count) {
     GrantTable& g = d.grants;
-    while (g.status_frames < count) {
-        g.status[g.status_frames] = TRY(allocate_shared_page(d));
-        g.status_frames++;
+    for (u32 n = g.status_frames.load(std::memory_order_relaxed); n < count; n++) {
+        g.status[n] = TRY(allocate_shared_page(d));
+        g.status_frames.store(n + 1, std::memory_order_release);
     }
     return {};
-}
-
-void free_status(GrantTable& g) {
-    while (g.status_frames > 0) free_shared_page(g.status[--g.status_frames]);
 }
 
 Result<> grow(Domain& d, u32 frames) {
     GrantTable& g = d.grants;
+    const u32 version = g.version.load(std::memory_order_relaxed);
+    if (version == 0) return fail(Error::inval);
     if (frames > g.max_frames) return fail(Error::nospc);
-    if (g.version == 2) TRY(grow_status(d, status_frames_for(frames)));
-    while (g.frames < frames) {
-        g.shared[g.frames] = TRY(allocate_shared_page(d));
-        g.frames++;
+    if (version == 2) TRY(grow_status(d, status_frames_for(frames)));
+    for (u32 n = g.frames.load(std::memory_order_relaxed); n < frames; n++) {
+        if (g.pins[n] == nullptr) {
+            auto* words = static_cast<PinWord*>(TRY(allocate(kPinBytes)));
+            for (u32 i = 0; i < GrantTable::kEntriesV1; i++) new (&words[i]) PinWord(0);
+            g.pins[n] = words;
+        }
+        g.shared[n] = TRY(allocate_shared_page(d));
+        g.frames.store(n + 1, std::memory_order_release);
     }
     return {};
 }
 
+// Holds every entry's lock, so that nobody is at any. Users hold an entry's for a few instructions only, and
+// never wait for the table's lock.
+class AllEntries {
+  public:
+    explicit AllEntries(GrantTable& g) : table_(g) {
+        for_each([&](PinWord& w) {
+            u32 v = w.load(std::memory_order_relaxed);
+            while ((v & GrantPins::kLocked) != 0 ||
+                   !w.compare_exchange_weak(v, v | GrantPins::kLocked, std::memory_order_acquire)) {
+                if ((v & GrantPins::kLocked) != 0) {
+                    port::relax();
+                    v = w.load(std::memory_order_relaxed);
+                }
+            }
+            unused_ = unused_ && GrantPins{v}.none();
+        });
+    }
+    AllEntries(const AllEntries&) = delete;
+    AllEntries& operator=(const AllEntries&) = delete;
+    ~AllEntries() {
+        for_each([](PinWord& w) {
+            w.store(w.load(std::memory_order_relaxed) & ~GrantPins::kLocked, std::memory_order_release);
+        });
+    }
+    bool unused() const { return unused_; }
+
+  private:
+    template <class F>
+    void for_each(F&& f) {
+        const u32 frames = table_.frames.load(std::memory_order_relaxed);
+        for (u32 n = 0; n < frames; n++)
+            for (u32 i = 0; i < GrantTable::kEntriesV1; i++) f(table_.pins[n][i]);
+    }
+
+    GrantTable& table_;
+    bool unused_ = true;
+};
+
 // The entries that the domain builder filled in, in the new form. The guest can write the table all the
 // while: each entry is copied once and then looked at. Version 1's type bits and domain mean the same in
-// version 2's header.
-void convert_reserved(GrantTable& g, u32 to) {
-    static_assert(GNTTAB_NR_RESERVED_ENTRIES * sizeof(grant_entry_v2_t) <= kPageSize);
-    if (g.frames == 0) return;
-    u8* first = port::frame_ptr<u8>(g.shared[0]);
+// version 2's header. EINVAL: no equivalent. ERANGE: the frame's number is too large for version 1.
+struct Reserved {
     grant_entry_v1_t v1[GNTTAB_NR_RESERVED_ENTRIES] = {};
     grant_entry_v2_t v2[GNTTAB_NR_RESERVED_ENTRIES] = {};
-    if (to == 2) {
-        std::memcpy(v1, first, sizeof v1);
+
+    Result<> to_v2() {
         for (u32 i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
-            // A transfer makes no sense in a reserved entry.
-            if ((v1[i].flags & GTF_type_mask) != GTF_permit_access) continue;
-            v2[i].full_page.hdr.flags = static_cast<u16>(v1[i].flags & ~(GTF_reading | GTF_writing));
-            v2[i].full_page.hdr.domid = v1[i].domid;
-            v2[i].full_page.frame = v1[i].frame;
+            switch (v1[i].flags & GTF_type_mask) {
+                case GTF_invalid: break;
+                // A transfer that has not begun is like an access.
+                case GTF_permit_access:
+                case GTF_accept_transfer:
+                    v2[i].full_page.hdr.flags = static_cast<u16>(v1[i].flags & ~(GTF_reading | GTF_writing));
+                    v2[i].full_page.hdr.domid = v1[i].domid;
+                    v2[i].full_page.frame = v1[i].frame;
+                    break;
+                default: return fail(Error::inval);
+            }
         }
-    } else {
-        std::memcpy(v2, first, sizeof v2);
+        return {};
+    }
+    Result<> to_v1() {
         for (u32 i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
-            const bool fits = (v2[i].full_page.frame >> 32) == 0;
-            if ((v2[i].hdr.flags & GTF_type_mask) != GTF_permit_access || !fits) continue;
-            v1[i].flags = static_cast<u16>(v2[i].hdr.flags & ~GTF_sub_page);
+            const u16 flags = v2[i].hdr.flags;
+            if ((flags & GTF_type_mask) == GTF_invalid) continue;
+            if ((flags & GTF_type_mask) == GTF_transitive || (flags & GTF_sub_page) != 0)
+                return fail(Error::inval);
+            if ((v2[i].full_page.frame >> 32) != 0) return fail(Error::range);
+            v1[i].flags = static_cast<u16>(flags & ~(GTF_reading | GTF_writing));
             v1[i].domid = v2[i].hdr.domid;
             v1[i].frame = static_cast<u32>(v2[i].full_page.frame);
         }
+        return {};
     }
-    for (u32 i = 0; i < g.frames; i++) std::memset(port::frame_ptr<u8>(g.shared[i]), 0, kPageSize);
+};
+static_assert(GNTTAB_NR_RESERVED_ENTRIES * sizeof(grant_entry_v2_t) <= kPageSize);
+
+Result<> convert(GrantTable& g, u32 to) {
+    const u32 frames = g.frames.load(std::memory_order_relaxed);
+    if (frames == 0) return {};
+    u8* first = port::frame_ptr<u8>(g.shared[0]);
+    Reserved r;
+    if (to == 2) {
+        std::memcpy(r.v1, first, sizeof r.v1);
+        TRY(r.to_v2());
+    } else {
+        std::memcpy(r.v2, first, sizeof r.v2);
+        TRY(r.to_v1());
+    }
+    for (u32 i = 0; i < frames; i++) std::memset(port::frame_ptr<u8>(g.shared[i]), 0, kPageSize);
+    for (u32 i = 0; i < g.status_frames.load(std::memory_order_relaxed); i++)
+        std::memset(port::frame_ptr<u8>(g.status[i]), 0, kPageSize);
     if (to == 2)
-        std::memcpy(first, v2, sizeof v2);
+        std::memcpy(first, r.v2, sizeof r.v2);
     else
-        std::memcpy(first, v1, sizeof v1);
+        std::memcpy(first, r.v1, sizeof r.v1);
+    return {};
 }
 
 }  // namespace
 
-Result<> init_grant_table(Domain& d, u32 max_frames, u32 max_version) {
+GrantLimits& grant_limits() { return limits; }
+
+Result<GrantLimits> grant_limits_for(s32 max_frames, s32 max_maptrack_frames, u32 grant_opts) {
+    GrantLimits l = limits;
+    l.max_version = grant_opts & XEN_DOMCTL_GRANT_version_mask;
+    if ((grant_opts & ~XEN_DOMCTL_GRANT_version_mask) != 0 || l.max_version == 0 ||
+        l.max_version > limits.max_version)
+        return fail(Error::inval);
+    if (max_frames >= 0) l.max_frames = static_cast<u32>(max_frames);
+    if (max_maptrack_frames >= 0) l.max_maptrack_frames = static_cast<u32>(max_maptrack_frames);
+    // A domain without a table could not even be given its console.
+    if (l.max_frames == 0 || l.max_frames > limits.max_frames ||
+        l.max_maptrack_frames > limits.max_maptrack_frames)
+        return fail(Error::inval);
+    return l;
+}
+
+GrantTable::~GrantTable() {
+    for (PinWord* words : pins)
+        if (words != nullptr) deallocate(words, kPinBytes);
+}
+
+Result<> init_grant_table(Domain& d, u32 max_frames, u32 max_maptrack_frames, u32 max_version) {
     GrantTable& g = d.grants;
     g.shared = TRY(make_array<Mfn>(max_frames));
+    g.pins = TRY(make_array<PinWord*>(max_frames));
     g.status = TRY(make_array<Mfn>(status_frames_for(max_frames)));
     g.max_frames = max_frames;
     g.max_version = max_version;
+    g.maptrack.set_limit(max_maptrack_frames);
     return {};
 }
 
-void free_grant_table(Domain& d) {
+void retire_grant_table(Domain& d) {
     GrantTable& g = d.grants;
     LockGuard guard(g.lock);
-    free_status(g);
-    while (g.frames > 0) free_shared_page(g.shared[--g.frames]);
+    if (g.version.load(std::memory_order_relaxed) == 0) return;
+    {
+        const AllEntries all(g);
+        g.version.store(0, std::memory_order_relaxed);
+    }
+    for (u32 i = 0; i < g.status_frames.load(std::memory_order_relaxed); i++) free_shared_page(g.status[i]);
+    for (u32 i = 0; i < g.frames.load(std::memory_order_relaxed); i++) free_shared_page(g.shared[i]);
 }
 
 Result<> grow_grant_table(Domain& d, u32 frames) {
@@ -106,38 +209,52 @@ Result<Mfn> grant_shared_frame(Domain& d, u32 index) {
 Result<Mfn> grant_status_frame(Domain& d, u32 index) {
     GrantTable& g = d.grants;
     LockGuard guard(g.lock);
-    if (g.version != 2) return fail(Error::inval);
+    if (g.version.load(std::memory_order_relaxed) != 2) return fail(Error::inval);
     if (index >= g.status.size()) return fail(Error::nospc);
     TRY(grow_status(d, index + 1));
     return g.status[index];
 }
 
-GrantSize grant_table_size(Domain& d) {
-    LockGuard guard(d.grants.lock);
-    return {d.grants.frames, d.grants.max_frames};
+Result<u32> grant_resource_size(const Domain& d, u32 id) {
+    switch (id) {
+        case XENMEM_resource_grant_table_id_shared: return d.grants.max_frames;
+        case XENMEM_resource_grant_table_id_status: return status_frames_for(d.grants.max_frames);
+        default: return fail(Error::inval);
+    }
 }
 
-u32 grant_table_version(Domain& d) {
-    LockGuard guard(d.grants.lock);
-    return d.grants.version;
+Result<Mfn> grant_resource_frame(Domain& d, u32 id, u64 index) {
+    if (index >= TRY(grant_resource_size(d, id))) return fail(Error::inval);
+    return id == XENMEM_resource_grant_table_id_shared ? grant_shared_frame(d, static_cast<u32>(index))
+                                                       : grant_status_frame(d, static_cast<u32>(index));
 }
 
-u32 grant_status_frame_count(Domain& d) {
-    LockGuard guard(d.grants.lock);
-    return d.grants.status_frames;
+GrantSize grant_table_size(const Domain& d) {
+    return {d.grants.frames.load(std::memory_order_relaxed), d.grants.max_frames};
+}
+
+u32 grant_table_version(const Domain& d) {
+    const u32 version = d.grants.version.load(std::memory_order_relaxed);
+    return version == 0 ? 1 : version;
+}
+
+u32 grant_status_frame_count(const Domain& d) {
+    return d.grants.status_frames.load(std::memory_order_relaxed);
 }
 
 Result<> set_grant_table_version(Domain& d, u32 version) {
     if (version != 1 && version != 2) return fail(Error::inval);
     GrantTable& g = d.grants;
     LockGuard guard(g.lock);
-    if (version == g.version) return {};
+    const u32 now = g.version.load(std::memory_order_relaxed);
+    if (version == now) return {};
+    if (now == 0) return fail(Error::inval);
     if (version > g.max_version) return fail(Error::nosys);
-    if (g.active != 0) return fail(Error::busy);
-    if (version == 2) TRY(grow_status(d, status_frames_for(g.frames)));
-    convert_reserved(g, version);
-    if (version == 1) free_status(g);
-    g.version = version;
+    if (version == 2) TRY(grow_status(d, status_frames_for(g.frames.load(std::memory_order_relaxed))));
+    const AllEntries all(g);
+    if (!all.unused()) return fail(Error::busy);
+    TRY(convert(g, version));
+    g.version.store(version, std::memory_order_relaxed);
     return {};
 }
 

@@ -39,7 +39,7 @@ Preemptible<u32, GuestAddr> event_channel_op(Caller& caller, u32 command, GuestA
 Result<s64> event_channel_op_compat(Caller& caller, GuestAddr op);
 
 // grant_table_op.cpp
-Result<s64> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count);
+Preemptible<u32, GuestAddr, u32> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count);
 
 // memory_op.cpp
 Preemptible<GuestLong, GuestAddr> memory_op(Caller& caller, GuestLong command, GuestAddr arg);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// grant_table_op (20): setting up a domain's grant table.
+// grant_table_op (20): the family's table, and setting up a domain's grant table. The operations that come in
+// lists are in grant_lists.cpp.
 #include "abi/xen.hpp"
 #include "core/grant_table.hpp"
-#include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
+#include "hypercall/grant_lists.hpp"
 #include "hypercall/target.hpp"
 
 namespace domus::hypercall {
@@ -23,10 +24,9 @@ s16 status_of(const Result<T>& r) {
     return r ? s16{GNTST_okay} : status_of(r.error());
 }
 
-using Count = u32;
 // The set-up operations take one structure; a list of them was never supported.
-Result<> only_one(Count count) {
-    if (count != 1) return fail(Error::inval);
+Result<> only_one(const GrantList& list) {
+    if (list.count != 1) return fail(Error::inval);
     return {};
 }
 
@@ -38,8 +38,8 @@ Result<> write_frames(Domain& d, u32 count, GuestOut<xen_pfn_t> list, Result<Mfn
     return {};
 }
 
-Result<> setup_table(Caller& caller, Count count, gnttab_setup_table_t& arg) {
-    TRY(only_one(count));
+Result<> setup_table(Caller& caller, GrantList& call, gnttab_setup_table_t& arg) {
+    TRY(only_one(call));
     const Result<Domain*> d = target_domain(caller, arg.dom);
     Result<> done = {};
     if (!d) {
@@ -57,8 +57,8 @@ Result<> setup_table(Caller& caller, Count count, gnttab_setup_table_t& arg) {
     return {};
 }
 
-Result<> query_size(Caller& caller, Count count, gnttab_query_size_t& arg) {
-    TRY(only_one(count));
+Result<> query_size(Caller& caller, GrantList& call, gnttab_query_size_t& arg) {
+    TRY(only_one(call));
     const Result<Domain*> d = target_domain(caller, arg.dom);
     arg.status = status_of(d);
     if (!d) return {};
@@ -69,8 +69,8 @@ Result<> query_size(Caller& caller, Count count, gnttab_query_size_t& arg) {
 }
 
 // The version that is in force comes back even when the wish is refused.
-Result<> set_version(Caller& caller, Count count, GuestAddr where) {
-    TRY(only_one(count));
+Result<> set_version(Caller& caller, GrantList& call, GuestAddr where) {
+    TRY(only_one(call));
     gnttab_set_version_t arg = TRY(where.in<gnttab_set_version_t>().read());
     const Result<> done = core::set_grant_table_version(caller.domain, arg.version);
     arg.version = core::grant_table_version(caller.domain);
@@ -78,8 +78,8 @@ Result<> set_version(Caller& caller, Count count, GuestAddr where) {
     return done;
 }
 
-Result<> get_status_frames(Caller& caller, Count count, gnttab_get_status_frames_t& arg) {
-    TRY(only_one(count));
+Result<> get_status_frames(Caller& caller, GrantList& call, gnttab_get_status_frames_t& arg) {
+    TRY(only_one(call));
     const Result<Domain*> d = target_domain(caller, arg.dom);
     arg.status = status_of(d);
     if (!d) return {};
@@ -94,27 +94,37 @@ Result<> get_status_frames(Caller& caller, Count count, gnttab_get_status_frames
     return {};
 }
 
-Result<> get_version(Caller& caller, Count count, gnttab_get_version_t& arg) {
-    TRY(only_one(count));
+Result<> get_version(Caller& caller, GrantList& call, gnttab_get_version_t& arg) {
+    TRY(only_one(call));
     arg.version = core::grant_table_version(*TRY(target_domain(caller, arg.dom)));
     return {};
 }
 
-constexpr Command<Count> kList[] = {
-    command<&setup_table, Count>(GNTTABOP_setup_table, "setup_table"),
-    command<&query_size, Count>(GNTTABOP_query_size, "query_size"),
-    command<&set_version, Count>(GNTTABOP_set_version, "set_version"),
-    command<&get_status_frames, Count>(GNTTABOP_get_status_frames, "get_status_frames"),
-    command<&get_version, Count>(GNTTABOP_get_version, "get_version"),
+constexpr Command<GrantList&> kList[] = {
+    command<&map_grant_refs, GrantList&>(GNTTABOP_map_grant_ref, "map_grant_ref"),
+    command<&unmap_grant_refs, GrantList&>(GNTTABOP_unmap_grant_ref, "unmap_grant_ref"),
+    command<&setup_table, GrantList&>(GNTTABOP_setup_table, "setup_table"),
+    command<&copy_grants, GrantList&>(GNTTABOP_copy, "copy"),
+    command<&query_size, GrantList&>(GNTTABOP_query_size, "query_size"),
+    command<&unmap_and_replace, GrantList&>(GNTTABOP_unmap_and_replace, "unmap_and_replace"),
+    command<&set_version, GrantList&>(GNTTABOP_set_version, "set_version"),
+    command<&get_status_frames, GrantList&>(GNTTABOP_get_status_frames, "get_status_frames"),
+    command<&get_version, GrantList&>(GNTTABOP_get_version, "get_version"),
+    command<&swap_grant_refs, GrantList&>(GNTTABOP_swap_grant_ref, "swap_grant_ref"),
 };
 constexpr Commands kCommands("grant_table_op", kList);
 
 }  // namespace
 
-Result<s64> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count) {
+Preemptible<u32, GuestAddr, u32> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count) {
     // A count that does not fit the result cannot be meant.
     if (count > INT32_MAX) return fail(Error::inval);
-    return kCommands.call(caller, command, count, arg);
+    GrantList list{.count = count};
+    const Result<s64> done = kCommands.call(caller, command, list, arg);
+    if (!done && done.error() == Error::restart) {
+        return again(command, arg.offset(u64{list.done} * list.item), count - list.done);
+    }
+    return done;
 }
 
 }  // namespace domus::hypercall

@@ -106,6 +106,28 @@ Result<Pte> exchange_l1_entry(LockedTable& table, unsigned index, Pte expected, 
     return old;
 }
 
+Result<> move_l1_entry(L1Place to, L1Place from, Mfn frame, DomId owner) {
+    if (!frame_valid(to.table) || !frame_valid(from.table)) return fail(Error::inval);
+    const bool same = to.table == from.table;
+    if (same && to.index == from.index) return fail(Error::inval);
+    // Two tables of one level: the lower frame first, as everybody else who would lock two.
+    const bool to_first = to.table.v <= from.table.v;
+    const LockedTable first = TRY(LockedTable::lock(frame_of(to_first ? to.table : from.table)));
+    LockedTable second;
+    if (!same) second = TRY(LockedTable::lock(frame_of(to_first ? from.table : to.table)));
+    const auto wrong = [&](const LockedTable& t) { return t.level() != 1 || t.frame().owner != owner; };
+    if (wrong(first) || (second && wrong(second))) return fail(Error::inval);
+
+    Pte& target = port::frame_ptr<Pte>(to.table)[to.index];
+    Pte& source = port::frame_ptr<Pte>(from.table)[from.index];
+    const Pte old = load_entry(target);
+    if (!old.present() || old.mfn() != frame) return fail(Error::inval);
+    // The references move with the entry.
+    store_entry(target, Pte(__atomic_exchange_n(&source.v, 0, __ATOMIC_ACQ_REL)));
+    put_l1_refs(old);
+    return {};
+}
+
 Result<> set_upper_entry(LockedTable& table, unsigned index, Pte value, const TableRules& rules,
                          Frame*& retired, KeepBits keep) {
     retired = nullptr;

@@ -75,6 +75,16 @@ Result<> set_l1_entry(LockedTable& table, unsigned index, Pte value, DomId from,
 Result<Pte> exchange_l1_entry(LockedTable& table, unsigned index, Pte expected, Pte value, DomId from,
                               const TableRules& rules);
 
+// An entry of a level 1 table, which need not be one any more.
+struct L1Place {
+    Mfn table;
+    unsigned index;  // < 512
+};
+// Puts the entry at `from` in place of the one at `to`, if that maps `frame`, whose references it gives up;
+// `from` becomes empty. EINVAL: it does not, the places are the same, or they are not in level 1 tables of
+// `owner`'s.
+Result<> move_l1_entry(L1Place to, L1Place from, Mfn frame, DomId owner);
+
 // Writes an entry of a level 2 to 4 table. EINVAL also for the hypervisor's slots. RESTART (rules.preempt):
 // not written, progress is kept. On success `retired`, if set, is a table whose references the old entry held
 // and whose last use could not be given up without interruption: the caller holds them now (put_table_refs).

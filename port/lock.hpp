@@ -17,6 +17,7 @@ enum class Rank : u8 {
     domain_control,  // a domain's life cycle and toolstack operations
     domain_memory,   // its page lists and limits
     grant_table,
+    grant_maptrack,  // growth of a domain's table of mapped grants
     pv_page_tables,
     event_channels,
     event_channel,  // one port

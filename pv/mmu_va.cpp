@@ -2,41 +2,11 @@
 // Page-table operations that start from a virtual address: the walk, update_va_mapping, and the writes of a
 // guest's kernel to tables that it sees read-only.
 #include "port/tlb.hpp"
-#include "pv/address.hpp"
 #include "pv/mmu_flush.hpp"
 #include "pv/mmu_rules.hpp"
+#include "pv/mmu_walk.hpp"
 
 namespace domus::pv {
-
-namespace {
-
-// The level 1 table for `va` under a root that the vCPU holds. Another CPU may take the tables below apart
-// and the guest reuse them while we look: what is read may be nonsense, but it is read from RAM.
-inline Result<Mfn> find_l1(Mfn root, Vaddr va) {
-    Mfn m = root;
-    for (unsigned shift = kPageShift + 27; shift > kPageShift; shift -= 9) {
-        const Pte e = load_entry(port::frame_ptr<Pte>(m)[(va.v >> shift) & (kPtesPerTable - 1)]);
-        if ((e.v & (Pte::kPresent | Pte::kLarge)) != Pte::kPresent) [[unlikely]]
-            return fail(Error::fault);
-        m = e.mfn();
-        if (!frame_valid(m)) [[unlikely]]
-            return fail(Error::fault);
-    }
-    return m;
-}
-
-Mfn current_root(const Vcpu& v) { return v.pv.in_kernel ? v.pv.kernel_table : v.pv.user_table; }
-
-// The table at `m` locked, if it is a level 1 table of the domain's.
-inline Result<LockedTable> lock_l1(const Domain& d, Mfn m) {
-    if (!frame_valid(m)) return fail(Error::inval);
-    Frame& f = frame_of(m);
-    LockedTable table = TRY(LockedTable::lock(f));
-    if (table.level() != 1 || f.owner != d.id) return fail(Error::inval);
-    return table;
-}
-
-}  // namespace
 
 Result<Leaf> walk_guest(const Vcpu& v, Vaddr va) {
     const Mfn root = current_root(v);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/grant_pin.hpp"
 #include "core_fixture.hpp"
 #include "mm/frame_refs.hpp"
 #include "mm/page_type.hpp"
@@ -198,9 +199,9 @@ TEST_F(DomainTest, GrantVersions) {
     auto* v1 = port::frame_ptr<grant_entry_v1_t>(*core::grant_shared_frame(d, 0));
     v1[1] = {.flags = GTF_permit_access, .domid = 9, .frame = 0x1234};
     v1[20] = {.flags = GTF_permit_access, .domid = 9, .frame = 0x99};
-    d.grants.active = 1;
+    ASSERT_TRUE(core::pin_grant(d.grants, 20, DomId(9), {}));
     EXPECT_ERROR(core::set_grant_table_version(d, 2), busy);
-    d.grants.active = 0;
+    core::unpin_grant(d.grants, 20, false);
     ASSERT_TRUE(core::set_grant_table_version(d, 2));
     EXPECT_EQ(core::grant_status_frame_count(d), 1u);
     EXPECT_TRUE(core::grant_status_frame(d, 0));
@@ -212,7 +213,23 @@ TEST_F(DomainTest, GrantVersions) {
     ASSERT_TRUE(core::set_grant_table_version(d, 1));
     EXPECT_EQ(v1[1].frame, 0x1234u);
     EXPECT_EQ(v1[20].frame, 0u);
-    EXPECT_EQ(core::grant_status_frame_count(d), 0u);
+    // The status frames are kept: the guest may have them mapped, and could multiply them by switching.
+    EXPECT_EQ(core::grant_status_frame_count(d), 1u);
+    EXPECT_ERROR(core::grant_status_frame(d, 0), inval);
+    v1[2].flags = GTF_transitive;
+    EXPECT_ERROR(core::set_grant_table_version(d, 2), inval);
+    EXPECT_EQ(core::grant_table_version(d), 1u);
+    EXPECT_EQ(v1[1].frame, 0x1234u);
+    v1[2].flags = 0;
+    ASSERT_TRUE(core::set_grant_table_version(d, 2));
+    v2[1].full_page.frame = u64{1} << 32;
+    EXPECT_ERROR(core::set_grant_table_version(d, 1), range);
+    v2[1].full_page.frame = 5;
+    v2[1].hdr.flags = GTF_permit_access | GTF_sub_page;
+    EXPECT_ERROR(core::set_grant_table_version(d, 1), inval);
+    v2[1].hdr.flags = GTF_permit_access;
+    EXPECT_TRUE(core::set_grant_table_version(d, 1));
+    EXPECT_EQ(core::grant_status_frame_count(d), 1u);
     Domain& old = make_domain(2, 1, {.max_grant_version = 1});
     EXPECT_ERROR(core::set_grant_table_version(old, 2), nosys);
 }

@@ -320,7 +320,6 @@ TEST_F(GrantTableOp, Hostile) {
             EXPECT_EQ(run(__HYPERVISOR_grant_table_op, command, address, 1), -EFAULT);
         }
     }
-    EXPECT_EQ(grant(GNTTABOP_map_grant_ref), -ENOSYS);
     EXPECT_EQ(grant(99), -ENOSYS);
 }
 

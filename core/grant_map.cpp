@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/grant_map.hpp"
+
+#include "core/domain.hpp"
+#include "core/domain_list.hpp"
+#include "core/grant_pin.hpp"
+#include "mm/page_type.hpp"
+
+namespace domus::core {
+
+namespace {
+
+// Undoes what begin_mapping has done so far.
+class Attempt {
+  public:
+    Attempt(Domain& mapper, u32 handle) : mapper_(mapper), handle_(handle) {}
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
+    ~Attempt() {
+        if (done_) return;
+        if (granter_ != nullptr) {
+            if (pinned_) unpin_grant(granter_->grants, ref_, write_);
+            put_domain(*granter_);
+        }
+        mapper_.grants.maptrack.give_back(handle_);
+    }
+    void holds(Domain& granter) { granter_ = &granter; }
+    void pinned(u32 ref, bool write) { pinned_ = true, ref_ = ref, write_ = write; }
+    u32 succeed() {
+        done_ = true;
+        return handle_;
+    }
+
+  private:
+    Domain& mapper_;
+    u32 handle_;
+    Domain* granter_ = nullptr;
+    u32 ref_ = 0;
+    bool write_ = false, pinned_ = false, done_ = false;
+};
+
+// EINVAL: not the granter's.
+Result<> hold_for_device(Mfn m, DomId owner, bool write) {
+    PageRef page = TRY(get_page(m, owner));
+    if (write && !get_writable(page.frame())) return fail(Error::inval);
+    static_cast<void>(page.release());
+    return {};
+}
+
+}  // namespace
+
+GrantResult<u32> begin_mapping(Domain& mapper, u16 granter_id, u32 ref, u32 parts) {
+    Domain* granter = find_domain(DomId(granter_id));
+    if (granter == nullptr || granter->dying.load(std::memory_order_relaxed) != Dying::no) [[unlikely]]
+        return refuse(GrantStatus::bad_domain);
+    const Result<u32> handle = mapper.grants.maptrack.take();
+    if (!handle) [[unlikely]]
+        return refuse(GrantStatus::no_space);
+    Attempt attempt(mapper, *handle);
+    // While it is held its id, and with that the owner of its pages, means this domain.
+    DomainRef held = DomainRef::get(*granter);
+    if (!held) return refuse(GrantStatus::bad_domain);
+    attempt.holds(*held.release());
+    const bool write = (parts & GrantMapping::kWritable) != 0;
+    const GrantedPart part = TRY(pin_grant(granter->grants, ref, mapper.id, {.write = write}));
+    attempt.pinned(ref, write);
+    const Mfn frame(part.frame);
+    if (!frame_valid(frame)) return refuse(GrantStatus::bad_page);
+    if ((parts & GrantMapping::kDevice) != 0 && !hold_for_device(frame, granter->id, write))
+        return refuse(GrantStatus::bad_page);
+
+    GrantMapping& m = mapper.grants.maptrack.at(*handle);
+    m.ref.store(ref, std::memory_order_relaxed);
+    m.granter = granter;
+    m.frame = static_cast<u32>(frame.v);
+    m.table = 0;
+    m.host_addr = 0;
+    return attempt.succeed();
+}
+
+GrantResult<u32> claim_mapping(const Domain& mapper, u32 handle, GrantMapping*& mapping) {
+    mapping = mapper.grants.maptrack.find(handle);
+    if (mapping == nullptr) return refuse(GrantStatus::bad_handle);
+    u32 state = mapping->state.load(std::memory_order_relaxed);
+    if (state == 0 || (state & GrantMapping::kBusy) != 0 ||
+        !mapping->state.compare_exchange_strong(state, GrantMapping::kBusy, std::memory_order_acquire))
+        return refuse(GrantStatus::bad_handle);
+    return state;
+}
+
+void drop_device_part(const GrantMapping& m, u32 state) {
+    Frame& f = frame_of(Mfn(m.frame));
+    if ((state & GrantMapping::kWritable) != 0) put_writable(f);
+    put_ref(f);
+}
+
+void end_mapping(Domain& mapper, u32 handle, GrantMapping& m, u32 state) {
+    Domain* granter = m.granter;
+    unpin_grant(granter->grants, m.ref.load(std::memory_order_relaxed),
+                (state & GrantMapping::kWritable) != 0);
+    m.granter = nullptr;
+    mapper.grants.maptrack.give_back(handle);
+    put_domain(*granter);
+}
+
+Result<> release_all_mappings(Domain& d, u32& next) {
+    // Its vCPUs run no more: no mapping is busy.
+    for (u32 done = 0; next < d.grants.maptrack.end(); next++) {
+        GrantMapping* m = nullptr;
+        const auto state = claim_mapping(d, next, m);
+        if (!state) continue;
+        if ((*state & GrantMapping::kDevice) != 0) drop_device_part(*m, *state);
+        end_mapping(d, next, *m, *state);
+        if (++done % 64 == 0 && port::preempt_wanted()) {
+            next++;
+            return fail(Error::restart);
+        }
+    }
+    return {};
+}
+
+}  // namespace domus::core

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "hypercall/grant_lists.hpp"
+
+#include "abi/xen.hpp"
+#include "base/log.hpp"
+#include "core/grant_copy.hpp"
+#include "core/grant_pin.hpp"
+#include "port/cpu.hpp"
+#include "pv/grant_map.hpp"
+
+namespace domus::hypercall {
+
+namespace {
+
+using core::GrantResult;
+
+// So many elements are done between two looks at whether the CPU has other work: the look opens the interrupt
+// window, which costs more than a short operation.
+constexpr u32 kGroup = pv::UnmapBatch::kMost;
+
+// Calls step(element, its place) for each element, and between groups what ends one.
+template <class T, class Step, class EndGroup>
+Result<> each(GrantList& list, GuestAddr where, Step step, EndGroup end_group) {
+    list.item = sizeof(T);
+    u32 in_group = 0;
+    for (; list.done < list.count; list.done++) {
+        if (in_group == kGroup) {
+            in_group = 0;
+            end_group();
+            if (port::preempt_wanted()) return fail(Error::restart);
+        }
+        in_group++;
+        const GuestAddr at = where.offset(u64{list.done} * sizeof(T));
+        const T op = TRY(at.in<T>().read());
+        TRY(step(op, at));
+    }
+    return {};
+}
+template <class T, class Step>
+Result<> each(GrantList& list, GuestAddr where, Step step) {
+    return each<T>(list, where, step, [] {});
+}
+
+// Only what the operation answers goes back: the rest of the structure is the guest's.
+template <class T>
+Result<> answer(GuestAddr at, usize offset, const T& value) {
+    return at.offset(offset).out<T>().write(value);
+}
+
+[[gnu::cold, gnu::noinline]] void log_refused(const Caller& caller, const char* operation, u32 ref,
+                                              u32 domain, s16 status) {
+    guest_log(Level::warning, "d{}v{}: grant {} of {:#x} of d{} refused: status {}", caller.domain.id,
+              caller.vcpu.id, operation, ref, domain, status);
+}
+
+}  // namespace
+
+Result<> map_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {
+    using Op = gnttab_map_grant_ref_t;
+    struct [[gnu::packed]] Answer {
+        s16 status;
+        u32 handle;
+        u64 dev_bus_addr;
+    };
+    static_assert(offsetof(Op, handle) == offsetof(Op, status) + 2 &&
+                  offsetof(Op, dev_bus_addr) == offsetof(Op, status) + 6 &&
+                  sizeof(Answer) == sizeof(Op) - offsetof(Op, status));
+    return each<Op>(list, where, [&](const Op& op, GuestAddr at) -> Result<> {
+        const auto mapped = pv::map_grant(caller.vcpu, op);
+        const s16 status = core::to_abi(mapped);
+        if (!mapped) [[unlikely]] {
+            log_refused(caller, "map", op.ref, op.dom, status);
+            return answer(at, offsetof(Op, status), status);
+        }
+        const Answer good{.status = status, .handle = mapped->handle, .dev_bus_addr = mapped->frame.v};
+        const Result<> told = answer(at, offsetof(Op, status), good);
+        if (!told) pv::undo_map_grant(caller.vcpu, op, *mapped);
+        return told;
+    });
+}
+
+Result<> unmap_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {
+    using Op = gnttab_unmap_grant_ref_t;
+    pv::UnmapBatch batch(caller.vcpu);
+    return each<Op>(
+        list, where,
+        [&](const Op& op, GuestAddr at) {
+            const s16 status = core::to_abi(batch.add(op.handle, op.host_addr, op.dev_bus_addr));
+            if (status != GNTST_okay) log_refused(caller, "unmap", op.handle, caller.domain.id.v, status);
+            return answer(at, offsetof(Op, status), status);
+        },
+        [&] { batch.finish(); });
+}
+
+Result<> unmap_and_replace(Caller& caller, GrantList& list, GuestAddr where) {
+    using Op = gnttab_unmap_and_replace_t;
+    pv::UnmapBatch batch(caller.vcpu);
+    return each<Op>(
+        list, where,
+        [&](const Op& op, GuestAddr at) {
+            const s16 status = core::to_abi(batch.replace(op.handle, op.host_addr, op.new_addr));
+            if (status != GNTST_okay) log_refused(caller, "replace", op.handle, caller.domain.id.v, status);
+            return answer(at, offsetof(Op, status), status);
+        },
+        [&] { batch.finish(); });
+}
+
+Result<> copy_grants(Caller& caller, GrantList& list, GuestAddr where) {
+    using Op = gnttab_copy_t;
+    return each<Op>(list, where, [&](const Op& op, GuestAddr at) {
+        const s16 status = core::to_abi(core::copy_grant(caller.domain, op));
+        if (status != GNTST_okay) [[unlikely]] {
+            const auto& end = (op.flags & GNTCOPY_source_gref) != 0 ? op.source : op.dest;
+            log_refused(caller, "copy", end.u.ref, end.domid, status);
+        }
+        return answer(at, offsetof(Op, status), status);
+    });
+}
+
+Result<> swap_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {
+    using Op = gnttab_swap_grant_ref_t;
+    return each<Op>(list, where, [&](const Op& op, GuestAddr at) {
+        const s16 status = core::to_abi(core::swap_grants(caller.domain.grants, op.ref_a, op.ref_b));
+        if (status != GNTST_okay) log_refused(caller, "swap", op.ref_a, caller.domain.id.v, status);
+        return answer(at, offsetof(Op, status), status);
+    });
+}
+
+}  // namespace domus::hypercall
