@@ -7,6 +7,7 @@
 
 #include "base/types.hpp"
 #include "boot/dom0_memory.hpp"
+#include "core/grant_table.hpp"
 #include "drivers/console_levels.hpp"
 #include "drivers/console_stamp.hpp"
 #include "drivers/uart.hpp"
@@ -38,6 +39,8 @@ struct BootOptions {
     bool nosmp = false;
     std::string_view sched = "credit2";
     u64 sched_ratelimit_us = 1000;
+
+    core::GrantLimits grants;
 
     bool noreboot = false;
     std::string_view reboot;  // "" : by what the machine offers

@@ -104,6 +104,38 @@ bool set_dom0_vcpus(B& o, Text v) {
     return true;
 }
 
+bool set_gnttab(B& o, Text v) {
+    core::GrantLimits l = o.grants;
+    do {
+        const Text part = cut(v, ',');
+        const usize at = part.find_first_of(":=");
+        const Text name = part.substr(0, at);
+        const Text value = at == Text::npos ? Text("on") : part.substr(at + 1);
+        if (name == "max-ver") {
+            const auto n = parse_number(value, 2);
+            if (!n || *n == 0) return false;
+            l.max_version = static_cast<u32>(*n);
+        } else {
+            const bool negated = name.starts_with("no-");
+            const Text flag = negated ? name.substr(3) : name;
+            const auto b = parse_bool(value);
+            if (!b || (negated && at != Text::npos) || (flag != "transitive" && flag != "transfer"))
+                return false;
+            (flag == "transitive" ? l.transitive : l.transfer) = negated ? false : *b;
+        }
+    } while (!v.empty());
+    o.grants = l;
+    return true;
+}
+
+template <auto Member, u64 Max>
+bool set_grant_frames(B& o, Text v) {
+    const auto n = parse_number(v, Max);
+    if (!n || *n == 0) return false;
+    o.grants.*Member = static_cast<u32>(*n);
+    return true;
+}
+
 bool set_reboot(B& o, Text v) {
     if (v == "no" || v == "n") return o.noreboot = true;
     return set_choice(o.reboot, v, "acpi|a|kbd|k|triple|t|pci|p");
@@ -163,6 +195,19 @@ constexpr Option kOptions[] = {
          return true;
      }},
 
+    {"gnttab", value, "[max-ver:<n>][,transitive[=<boolean>]][,transfer[=<boolean>]]",
+     "max-ver:2,transitive,transfer",
+     "What domains may do with grants: the highest version of their tables, grants that name other grants, "
+     "pages "
+     "that change their owner. no- in front of a word switches it off.",
+     set_gnttab},
+    {"gnttab_max_frames", value, "<n>", "64",
+     "The most frames of 512 grants each that a domain's table may have, and the default, dom0's as well.",
+     set_grant_frames<&core::GrantLimits::max_frames, 4096>},
+    {"gnttab_max_maptrack_frames", value, "<n>", "1024",
+     "The most grants that a domain may have mapped, in units of 256, and the default, dom0's as well.",
+     set_grant_frames<&core::GrantLimits::max_maptrack_frames, core::MapTrack::kMaxFrames>},
+
     {"noreboot", boolean, kBoolean, "off",
      "After a crash of the hypervisor or of dom0 the machine stops, instead of rebooting.",
      set_flag<&B::noreboot>},
@@ -198,8 +243,6 @@ constexpr Option kOptions[] = {
     {"xpti", missing, "...", "", "Page-table isolation.", nullptr},
     {"pv-l1tf", missing, "...", "", "L1TF mitigation for PV guests.", nullptr},
     {"crashkernel", missing, "...", "", "A crash kernel.", nullptr},
-    {"gnttab_max_frames", missing, "<n>", "", "The default limit of grant frames.", nullptr},
-    {"gnttab_max_maptrack_frames", missing, "<n>", "", "The default limit of grant mappings.", nullptr},
     {"cpufreq", missing, "...", "", "CPU frequency governors.", nullptr},
     {"max_cstate", missing, "<n>", "", "CPU idle states.", nullptr},
     {"flask", missing, "...", "", "Mandatory access control.", nullptr},

@@ -85,9 +85,15 @@ u32 dom0_vcpus() {
 }
 
 Domain& create_dom0(const Dom0Memory& memory) {
-    const Result<Domain*> d = core::create_domain(
-        DomId(0),
-        {.max_vcpus = dom0_vcpus(), .privileged = true, .hardware = true, .max_pages = memory.max_pages});
+    core::grant_limits() = options.grants;
+    const Result<Domain*> d =
+        core::create_domain(DomId(0), {.max_vcpus = dom0_vcpus(),
+                                       .privileged = true,
+                                       .hardware = true,
+                                       .max_pages = memory.max_pages,
+                                       .max_grant_frames = options.grants.max_frames,
+                                       .max_maptrack_frames = options.grants.max_maptrack_frames,
+                                       .max_grant_version = options.grants.max_version});
     if (!d) refuse("dom0 cannot be created ({}). Give the machine more memory.", d.error());
     for (u32 i = 0; i < dom0_vcpus(); i++) {
         if (const Result<Vcpu*> v = core::create_vcpu(**d, VcpuId(i)); !v)

@@ -72,7 +72,7 @@ GrantResult<u32> begin_mapping(Domain& mapper, u16 granter_id, u32 ref, u32 part
     GrantMapping& m = mapper.grants.maptrack.at(*handle);
     m.ref.store(ref, std::memory_order_relaxed);
     m.granter = granter;
-    m.frame = static_cast<u32>(frame.v);
+    __atomic_store_n(&m.frame, static_cast<u32>(frame.v), __ATOMIC_RELAXED);
     m.table = 0;
     m.host_addr = 0;
     return attempt.succeed();
@@ -101,6 +101,32 @@ void end_mapping(Domain& mapper, u32 handle, GrantMapping& m, u32 state) {
     m.granter = nullptr;
     mapper.grants.maptrack.give_back(handle);
     put_domain(*granter);
+}
+
+Result<PageRef> hold_mapped_frame(Domain& mapper, Mfn frame, u32& position) {
+    constexpr u32 kStep = 1024;  // mappings between two looks at other work
+    MapTrack& track = mapper.grants.maptrack;
+    for (u32 at = position * kStep; at < track.end(); at++) {
+        if (at % kStep == 0 && at != position * kStep && port::preempt_wanted()) {
+            position = at / kStep;
+            return fail(Error::restart);
+        }
+        GrantMapping& m = track.at(at);
+        const u32 live = m.state.load(std::memory_order_acquire);
+        if (live == 0 || (live & GrantMapping::kBusy) != 0 ||
+            __atomic_load_n(&m.frame, __ATOMIC_RELAXED) != static_cast<u32>(frame.v))
+            continue;
+        GrantMapping* mine = nullptr;
+        const auto state = claim_mapping(mapper, at, mine);
+        if (!state) continue;
+        // While the mapping is ours it holds its granter, and the frame, if it is still mapped.
+        auto page = get_page(frame, mine->granter->id);
+        const bool same = mine->frame == static_cast<u32>(frame.v);
+        publish_mapping(*mine, *state);
+        if (same && page) return page;
+    }
+    position = 0;
+    return fail(Error::perm);
 }
 
 Result<> release_all_mappings(Domain& d, u32& next) {

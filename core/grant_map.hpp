@@ -7,7 +7,7 @@
 #pragma once
 
 #include "core/grant_table.hpp"
-#include "mm/frame.hpp"
+#include "mm/frame_refs.hpp"
 
 namespace domus::core {
 
@@ -28,6 +28,10 @@ void drop_device_part(const GrantMapping& m, u32 state);
 // Gives up everything else: the mapping consisted of `state`, of which neither part is left. No translation
 // of it may be in use any more.
 void end_mapping(Domain& mapper, u32 handle, GrantMapping& m, u32 state);
+
+// A reference to a frame that the mapper has mapped. `position` is where a preempted search goes on, 0 at
+// first. EPERM: it has not. ERESTART: preempted.
+Result<PageRef> hold_mapped_frame(Domain& mapper, Mfn frame, u32& position);
 
 // For a domain at its end, whose page tables are gone. ERESTART: preempted, call again.
 Result<> release_all_mappings(Domain& d, u32& next);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/log.hpp"
 #include "core/domain.hpp"
 #include "core/grant_pin.hpp"
 #include "port/memory.hpp"
@@ -227,6 +228,22 @@ Result<Mfn> grant_resource_frame(Domain& d, u32 id, u64 index) {
     if (index >= TRY(grant_resource_size(d, id))) return fail(Error::inval);
     return id == XENMEM_resource_grant_table_id_shared ? grant_shared_frame(d, static_cast<u32>(index))
                                                        : grant_status_frame(d, static_cast<u32>(index));
+}
+
+void dump_grant_table(Domain& d) {
+    constexpr u32 kLines = 64;
+    const GrantTable& g = d.grants;
+    const u32 frames = g.frames.load(std::memory_order_acquire);
+    log(Level::info, "d{}: grant table of version {}, {} of {} frames, {} of status", d.id,
+        g.version.load(std::memory_order_relaxed), frames, g.max_frames,
+        g.status_frames.load(std::memory_order_relaxed));
+    u32 used = 0;
+    for (u32 ref = 0; ref < frames * GrantTable::kEntriesV1; ref++) {
+        const GrantPins p{g.pins_of(ref)->load(std::memory_order_relaxed)};
+        if (p.none() || used++ >= kLines) continue;
+        log(Level::info, "  {:#x}: {} uses for reading, {} for writing", ref, p.readers(), p.writers());
+    }
+    log(Level::info, "  {} grants in use, {} handles of mappings made", used, g.maptrack.end());
 }
 
 GrantSize grant_table_size(const Domain& d) {

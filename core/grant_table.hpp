@@ -88,6 +88,9 @@ Result<Mfn> grant_status_frame(Domain& d, u32 index);
 Result<u32> grant_resource_size(const Domain& d, u32 id);
 Result<Mfn> grant_resource_frame(Domain& d, u32 id, u64 index);
 
+// Tells the log what of the table is in use.
+void dump_grant_table(Domain& d);
+
 struct GrantSize {
     u32 frames, max_frames;
 };

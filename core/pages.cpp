@@ -170,6 +170,24 @@ Result<> add_in_stead(Domain& d, Mfn first, u64 count) {
 
 void free_taken_page(Mfn m) { put_ref(frame_of(m)); }
 
+Result<> detach_page(Domain& d, Mfn m) {
+    PageRef held = TRY(get_page(m, d.id));
+    Frame& f = held.frame();
+    // The owner's reference and ours: whoever uses a page has one of his own, so its type is at rest as well.
+    u64 alone = kRefOwned | 2;
+    if (!f.refs.compare_exchange_strong(alone, 0, std::memory_order_acq_rel)) return fail(Error::inval);
+    static_cast<void>(held.release());
+    f.type.store(0, std::memory_order_relaxed);
+    bool last = false;
+    {
+        LockGuard guard(d.pages.lock);
+        unlink(d.pages, static_cast<u32>(m.v));
+        last = uncharge(d.pages, 1);
+    }
+    if (last) put_domain(d);
+    return {};
+}
+
 Result<> release_all_pages(Domain& d) {
     DomainPages& p = d.pages;
     for (;;) {

@@ -46,6 +46,9 @@ void put_back_page(Domain& d, Mfn m);
 // done.
 Result<> add_in_stead(Domain& d, Mfn first, u64 count);
 void free_taken_page(Mfn m);
+// Takes a page from d that d alone refers to: not mapped, not a table, not shared. It has no owner then, and
+// is the caller's; CPUs may still have translations of it. EINVAL: it is not such a page.
+Result<> detach_page(Domain& d, Mfn m);
 
 // Gives up everything. ERESTART: preempted, call again. Only for a dying domain.
 Result<> release_all_pages(Domain& d);

@@ -7,6 +7,7 @@
 #include "core/grant_pin.hpp"
 #include "port/cpu.hpp"
 #include "pv/grant_map.hpp"
+#include "pv/grant_transfer.hpp"
 
 namespace domus::hypercall {
 
@@ -115,6 +116,40 @@ Result<> copy_grants(Caller& caller, GrantList& list, GuestAddr where) {
         }
         return answer(at, offsetof(Op, status), status);
     });
+}
+
+Result<> transfer_pages(Caller& caller, GrantList& list, GuestAddr where) {
+    using Op = gnttab_transfer_t;
+    return each<Op>(list, where, [&](const Op& op, GuestAddr at) {
+        const s16 status = core::to_abi(pv::transfer_page(caller.domain, op));
+        if (status != GNTST_okay) log_refused(caller, "transfer", op.ref, op.domid, status);
+        return answer(at, offsetof(Op, status), status);
+    });
+}
+
+Result<> cache_flush(Caller& caller, GrantList& list, GuestAddr where) {
+    return each<gnttab_cache_flush_t>(
+        list, where, [&](const gnttab_cache_flush_t& op, GuestAddr) -> Result<> {
+            constexpr u32 kBoth = GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL;
+            if (op.offset >= kPageSize || op.length > kPageSize || u32{op.offset} + op.length > kPageSize)
+                return fail(Error::inval);
+            if ((op.op & GNTTAB_CACHE_SOURCE_GREF) != 0) return fail(Error::opnotsupp);
+            if ((op.op & ~kBoth) != 0) return fail(Error::inval);
+            if (op.op == 0 || op.length == 0) return {};
+            // What another has written must not come to light again from memory.
+            if (op.op == GNTTAB_CACHE_INVAL) return fail(Error::opnotsupp);
+            const Mfn frame = mfn(Maddr(op.a.dev_bus_addr));
+            if (!frame_valid(frame)) return fail(Error::inval);
+            PageRef page;
+            if (auto own = get_page(frame, caller.domain.id)) {
+                page = std::move(*own);
+            } else {
+                page = TRY(core::hold_mapped_frame(caller.domain, frame, list.position));
+            }
+            list.position = 0;
+            port::flush_cache_lines(port::frame_ptr<u8>(frame) + op.offset, op.length);
+            return {};
+        });
 }
 
 Result<> swap_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {

@@ -11,7 +11,8 @@ namespace domus::hypercall {
 struct GrantList {
     u32 count;
     u32 done = 0;
-    u32 item = 0;  // bytes of one structure
+    u32 item = 0;      // bytes of one structure
+    u32 position = 0;  // within the element that was preempted (cache_flush)
 };
 
 // EFAULT: an element cannot be read, or its answer not written; those before it are done.
@@ -19,6 +20,10 @@ Result<> map_grant_refs(Caller& caller, GrantList& list, GuestAddr where);
 Result<> unmap_grant_refs(Caller& caller, GrantList& list, GuestAddr where);
 Result<> unmap_and_replace(Caller& caller, GrantList& list, GuestAddr where);
 Result<> copy_grants(Caller& caller, GrantList& list, GuestAddr where);
+Result<> transfer_pages(Caller& caller, GrantList& list, GuestAddr where);
 Result<> swap_grant_refs(Caller& caller, GrantList& list, GuestAddr where);
+// EINVAL: a range beyond its page, unknown operations. EOPNOTSUPP: by reference, or to throw contents away.
+// EPERM: a page that the caller has neither of its own nor mapped.
+Result<> cache_flush(Caller& caller, GrantList& list, GuestAddr where);
 
 }  // namespace domus::hypercall

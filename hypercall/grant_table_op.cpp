@@ -100,10 +100,29 @@ Result<> get_version(Caller& caller, GrantList& call, gnttab_get_version_t& arg)
     return {};
 }
 
+// For whoever reads the hypervisor's log: only the toolstack's domain may fill it.
+Result<> dump_table(Caller& caller, GrantList& call, gnttab_dump_table_t& arg) {
+    TRY(only_one(call));
+    if (!caller.domain.privileged) {
+        arg.status = GNTST_permission_denied;
+        return {};
+    }
+    const Result<Domain*> d = target_domain(caller, arg.dom);
+    arg.status = status_of(d);
+    if (d) core::dump_grant_table(**d);
+    return {};
+}
+
+// cache_flush may be preempted while it looks for a mapping: how far it has come travels in the command's
+// upper bits. No other command has any.
+constexpr unsigned kCommandBits = 8;
+
 constexpr Command<GrantList&> kList[] = {
     command<&map_grant_refs, GrantList&>(GNTTABOP_map_grant_ref, "map_grant_ref"),
     command<&unmap_grant_refs, GrantList&>(GNTTABOP_unmap_grant_ref, "unmap_grant_ref"),
     command<&setup_table, GrantList&>(GNTTABOP_setup_table, "setup_table"),
+    command<&dump_table, GrantList&>(GNTTABOP_dump_table, "dump_table"),
+    command<&transfer_pages, GrantList&>(GNTTABOP_transfer, "transfer"),
     command<&copy_grants, GrantList&>(GNTTABOP_copy, "copy"),
     command<&query_size, GrantList&>(GNTTABOP_query_size, "query_size"),
     command<&unmap_and_replace, GrantList&>(GNTTABOP_unmap_and_replace, "unmap_and_replace"),
@@ -111,6 +130,7 @@ constexpr Command<GrantList&> kList[] = {
     command<&get_status_frames, GrantList&>(GNTTABOP_get_status_frames, "get_status_frames"),
     command<&get_version, GrantList&>(GNTTABOP_get_version, "get_version"),
     command<&swap_grant_refs, GrantList&>(GNTTABOP_swap_grant_ref, "swap_grant_ref"),
+    command<&cache_flush, GrantList&>(GNTTABOP_cache_flush, "cache_flush"),
 };
 constexpr Commands kCommands("grant_table_op", kList);
 
@@ -120,9 +140,15 @@ Preemptible<u32, GuestAddr, u32> grant_table_op(Caller& caller, u32 command, Gue
     // A count that does not fit the result cannot be meant.
     if (count > INT32_MAX) return fail(Error::inval);
     GrantList list{.count = count};
-    const Result<s64> done = kCommands.call(caller, command, list, arg);
+    u32 number = command;
+    if ((command & ((1u << kCommandBits) - 1)) == GNTTABOP_cache_flush) {
+        number = GNTTABOP_cache_flush;
+        list.position = command >> kCommandBits;
+    }
+    const Result<s64> done = kCommands.call(caller, number, list, arg);
     if (!done && done.error() == Error::restart) {
-        return again(command, arg.offset(u64{list.done} * list.item), count - list.done);
+        number |= list.position << kCommandBits;
+        return again(number, arg.offset(u64{list.done} * list.item), count - list.done);
     }
     return done;
 }

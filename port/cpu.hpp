@@ -46,5 +46,7 @@ void kick(CpuId cpu);
 // Writes back and invalidates the caches: of this CPU, or of every CPU (and waits for them).
 void flush_caches();
 void flush_caches_everywhere();
+// Writes back and drops the cache lines of [from, from+size), in memory of every CPU's.
+void flush_cache_lines(const void* from, usize size);
 
 }  // namespace domus::port

@@ -47,6 +47,7 @@ DOMUS_CONTROL_REGISTER(dr7)
 #undef DOMUS_CONTROL_REGISTER
 
 inline void wbinvd() { asm volatile("wbinvd" : : : "memory"); }
+inline void clflush(const void* p) { asm volatile("clflush (%0)" : : "r"(p) : "memory"); }
 inline void invlpg(u64 va) { asm volatile("invlpg (%0)" : : "r"(va) : "memory"); }
 inline void swapgs() { asm volatile("swapgs" : : : "memory"); }
 inline void cli() { asm volatile("cli" : : : "memory"); }

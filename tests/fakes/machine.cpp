@@ -91,6 +91,7 @@ bool preempt_wanted() {
     if (machine->preempt_after != ~u64{0}) return machine->preempt_after-- == 0;
     return machine->preempt;
 }
+void flush_cache_lines(const void*, usize size) { machine->cache_lines_flushed += size; }
 void flush_caches() { machine->cache_flushes++; }
 void flush_caches_everywhere() { machine->cache_flushes += machine->cpus; }
 void load_address_space(Mfn l4) { machine->root = l4, machine->root_loads++; }

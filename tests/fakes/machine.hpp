@@ -34,8 +34,9 @@ struct Machine {
     std::function<void()> on_tlb_clock;  // called whenever somebody reads it
     u64 domain_flushes = 0, page_flushes = 0, full_flushes = 0;
     u64 cache_flushes = 0;
+    u64 cache_lines_flushed = 0;  // in bytes
     std::vector<Mfn> m2p_blocks;  // what m2p_block() answers
-    Mfn root = kNoMfn;  // what load_address_space() was last called with
+    Mfn root = kNoMfn;            // what load_address_space() was last called with
     u64 root_loads = 0;
     bool preempt = false;         // what preempt_wanted() answers
     u64 preempt_after = ~u64{0};  // or: true after this many questions

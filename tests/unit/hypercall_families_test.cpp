@@ -321,6 +321,7 @@ TEST_F(GrantTableOp, Hostile) {
         }
     }
     EXPECT_EQ(grant(99), -ENOSYS);
+    EXPECT_EQ(grant(1u << 8 | GNTTABOP_copy), -ENOSYS);
 }
 
 }  // namespace
