@@ -71,7 +71,7 @@ GrantResult<u32> begin_mapping(Domain& mapper, u16 granter_id, u32 ref, u32 part
 
     GrantMapping& m = mapper.grants.maptrack.at(*handle);
     m.ref.store(ref, std::memory_order_relaxed);
-    m.granter = granter;
+    __atomic_store_n(&m.granter, granter, __ATOMIC_RELAXED);
     __atomic_store_n(&m.frame, static_cast<u32>(frame.v), __ATOMIC_RELAXED);
     m.table = 0;
     m.host_addr = 0;
@@ -98,7 +98,7 @@ void end_mapping(Domain& mapper, u32 handle, GrantMapping& m, u32 state) {
     Domain* granter = m.granter;
     unpin_grant(granter->grants, m.ref.load(std::memory_order_relaxed),
                 (state & GrantMapping::kWritable) != 0);
-    m.granter = nullptr;
+    __atomic_store_n(&m.granter, nullptr, __ATOMIC_RELAXED);
     mapper.grants.maptrack.give_back(handle);
     put_domain(*granter);
 }
@@ -116,14 +116,11 @@ Result<PageRef> hold_mapped_frame(Domain& mapper, Mfn frame, u32& position) {
         if (live == 0 || (live & GrantMapping::kBusy) != 0 ||
             __atomic_load_n(&m.frame, __ATOMIC_RELAXED) != static_cast<u32>(frame.v))
             continue;
-        GrantMapping* mine = nullptr;
-        const auto state = claim_mapping(mapper, at, mine);
-        if (!state) continue;
-        // While the mapping is ours it holds its granter, and the frame, if it is still mapped.
-        auto page = get_page(frame, mine->granter->id);
-        const bool same = mine->frame == static_cast<u32>(frame.v);
-        publish_mapping(*mine, *state);
-        if (same && page) return page;
+        // Not claimed: to end it meanwhile is another vCPU's right. What is read stays a domain until this
+        // CPU leaves, and what counts is whether the frame is still that domain's.
+        const Domain* granter = __atomic_load_n(&m.granter, __ATOMIC_RELAXED);
+        if (granter == nullptr) continue;
+        if (auto page = get_page(frame, granter->id)) return page;
     }
     position = 0;
     return fail(Error::perm);
