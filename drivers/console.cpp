@@ -78,12 +78,12 @@ void show(std::string_view text) {
     if (text.empty()) return;
     for (usize i = 0; i < state.output_count; i++) state.outputs[i].write(state.outputs[i].device, text);
     state.at_line_start = text.back() == '\n';
-    if (state.at_line_start && state.ring_notify != nullptr) state.ring_notify();
 }
 
 void emit(std::string_view text) {
     state.ring.put(text);
     show(text);
+    if (text.ends_with('\n') && state.ring_notify != nullptr) state.ring_notify();
 }
 
 void emit_line(std::string_view prefix, std::string_view line) {

@@ -28,7 +28,7 @@ constexpr std::optional<u64> parse_number(std::string_view s, u64 max = ~u64{0})
             d = static_cast<unsigned>(c - 'A') + 10;
         else
             return std::nullopt;
-        if (v > (max - d) / base) return std::nullopt;
+        if (d > max || v > (max - d) / base) return std::nullopt;
         v = v * base + d;
     }
     return v;

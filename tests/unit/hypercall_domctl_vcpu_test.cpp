@@ -10,8 +10,10 @@
 #include "mm/page_type.hpp"
 #include "port/memory.hpp"
 #include "pv/context.hpp"
+#include "pv/cpu_policy.hpp"
 #include "pv/traps.hpp"
 #include "unit/domctl_fixture.hpp"
+#include "unit/pv_cpuid_samples.hpp"
 
 namespace domus::hypercall {
 namespace {
@@ -202,10 +204,11 @@ TEST_F(DomctlVcpu, VectorStateTravels) {
     ASSERT_EQ(call(XEN_DOMCTL_getvcpuextstate, 9), 0);
     EXPECT_EQ(op.u.vcpuextstate.size, 0u);
 
-    fakes::cpuid_leaves[{0, 0}] = {.eax = 0xd};
-    fakes::cpuid_leaves[{1, 0}] = {.ecx = 1u << 26};
+    for (const samples::Leaf& l : samples::kMaxRaw)
+        fakes::cpuid_leaves[{l.leaf, l.subleaf}] = {l.eax, l.ebx, l.ecx, l.edx};
     fakes::cpuid_leaves[{0xd, 0}] = {.eax = 7, .ebx = 576, .ecx = 832};
     fakes::cpuid_leaves[{0xd, 2}] = {.eax = 256, .ebx = 576};
+    pv::init_cpu_policies({.xsave = true});
     first.pv.xcr0 = 7;
     area[512] = 7, area[600] = 99;
     op.u.vcpuextstate = {};
@@ -248,6 +251,8 @@ TEST_F(DomctlVcpu, VectorStateTravels) {
     EXPECT_EQ(first.pv.xcr0, 7u);
     EXPECT_EQ(area[600], 99);
     EXPECT_EQ(area[26], 0);
+    fakes::cpuid_leaves.clear();
+    pv::init_cpu_policies({});
 }
 
 TEST_F(DomctlVcpu, TheExtendedContextIsEmpty) {

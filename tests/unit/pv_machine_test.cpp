@@ -17,6 +17,7 @@
 #include "pv/cpuid.hpp"
 #include "pv/emulate.hpp"
 #include "pv/io_ports.hpp"
+#include "unit/pv_cpuid_samples.hpp"
 
 namespace domus {
 namespace {
@@ -108,8 +109,11 @@ TEST_F(PvMachine, NothingIsBehindTheLastPort) {
 // The hypervisor executes what it accepts, and would fault.
 TEST_F(PvMachine, XsetbvTakesNoHalfAvx512) {
     // A processor with x87, SSE, AVX and AVX-512.
-    fakes::cpuid_leaves = {
-        {{0, 0}, {0xd, 0, 0, 0}}, {{1, 0}, {0, 0, ~0u, ~0u}}, {{0xd, 0}, {0xe7, 0xa80, 0xa80, 0}}};
+    for (const samples::Leaf& l : samples::kMaxRaw)
+        fakes::cpuid_leaves[{l.leaf, l.subleaf}] = {l.eax, l.ebx, l.ecx, l.edx};
+    fakes::cpuid_leaves[{7, 0}].ebx |= 1u << 16;
+    fakes::cpuid_leaves[{0xd, 0}] = {0xe7, 0xa80, 0xa80, 0};
+    pv::init_cpu_policies({.xsave = true});
     for (u64 value = 0; value < 0x100; value++) {
         const bool avx512 = (value & 0xe0) != 0;
         const bool good = (value & 1) != 0 && (value & 0x18) == 0 && ((value & 4) == 0 || (value & 2) != 0) &&
@@ -120,6 +124,7 @@ TEST_F(PvMachine, XsetbvTakesNoHalfAvx512) {
         EXPECT_EQ(vcpu.pv.xcr0, good ? value : 1);
     }
     fakes::cpuid_leaves.clear();
+    pv::init_cpu_policies({});
 }
 
 TEST_F(PvMachine, PortsOfTheHypervisorAreAbsent) {
