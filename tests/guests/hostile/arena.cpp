@@ -15,6 +15,14 @@ alignas(kPageSize) u64 canaries[kCanaries][512];
 alignas(kPageSize) u8 scratch_pages[kMaxCpus + 1][kScratchBytes];
 u64 machine_pages = 0;
 
+// The arena's level 1 tables, as they were made: the machine-to-physical table says of them what we have told
+// it.
+struct Table {
+    u64 pfn = 0;
+    Mfn mfn{};
+};
+Table tables[kArenaTables];
+
 u64 pattern(u32 page, u32 word) { return (u64{page} << 32 | word) * 0x9e3779b97f4a7c15u; }
 
 }  // namespace
@@ -28,10 +36,19 @@ void make_arena() {
         if (update_va(reinterpret_cast<u64>(direct(pfn)), Pte()) != 0) panic("a page cannot be unmapped");
     }
     // The arena's tables are the kernel's own frames, but their contents are anybody's to change.
-    for (u64 t = 0; t < kArenaTables; t++)
+    for (u64 t = 0; t < kArenaTables; t++) {
         if (!make_tables(kArena + t * kSuperpageSize)) panic("the arena has no tables");
+        tables[t].mfn = leaf_table(kArena + t * kSuperpageSize);
+        tables[t].pfn = pfn_of_machine(tables[t].mfn);
+    }
     const s64 last = hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0);
     machine_pages = last > 0 ? static_cast<u64>(last) : 0;
+}
+
+Mfn arena_table(u32 index) { return tables[index].mfn; }
+
+const Pte* arena_entry(u64 va) {
+    return direct<Pte>(tables[(va - kArena) / kSuperpageSize].pfn) + table_index(Vaddr(va), 1);
 }
 
 bool essential(Mfn m) {
@@ -44,7 +61,7 @@ bool essential(Mfn m) {
         }))
         return false;
     for (u32 i = 0; i < kArenaTables; i++)
-        if (leaf_table(kArena + i * kSuperpageSize) == m) return false;
+        if (tables[i].mfn == m) return false;
     // The entry may be stale or a lie of ours: only for a frame that is not ours, or is a pool page.
     if (pfn < pool.first_pfn && mfn_of(pfn) == m) return true;
     return pfn >= pool.first_pfn + kPoolPages && pfn < page_count() && mfn_of(pfn) == m;
@@ -52,7 +69,7 @@ bool essential(Mfn m) {
 
 Mfn some_frame(Random& r) {
     switch (r.below(16)) {
-        case 0: return leaf_table(kArena + r.below(kArenaTables) * kSuperpageSize);
+        case 0: return tables[r.below(kArenaTables)].mfn;
         case 1: return Mfn(r.edge() & ((u64{1} << 52) - 1));
         case 2: return Mfn(r.below(machine_pages + 1000));
         case 3: return mfn_of(r.below(page_count()));

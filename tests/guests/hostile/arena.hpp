@@ -31,6 +31,10 @@ extern Pool pool;
 // Everything above, on vCPU 0.
 void make_arena();
 
+// The arena's level 1 tables, and the entry there for an address of the arena.
+Mfn arena_table(u32 index);
+const Pte* arena_entry(u64 va);
+
 // Is this frame part of what must not be touched?
 bool essential(Mfn m);
 

@@ -82,7 +82,7 @@ Call extended_operation(Random& r, Place p) {
             case MMUEXT_NEW_BASEPTR:
                 // A root of the arena's would leave us without a kernel: only our own, or what cannot be a
                 // root.
-                op.arg1.mfn = r.one_in(2) ? kernel_root().v : leaf_table(kArena).v;
+                op.arg1.mfn = r.one_in(2) ? kernel_root().v : arena_table(0).v;
                 break;
             case MMUEXT_NEW_USER_BASEPTR:
                 if (r.one_in(3)) op.arg1.mfn = 0;

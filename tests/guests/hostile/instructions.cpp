@@ -237,7 +237,6 @@ void random_code(Random& r) {
 
 // By the iret hypercall to a frame that is partly rubbish. It goes to a place of ours, or faults.
 void odd_return(Random& r) {
-    alignas(16) static u64 stacks[kMaxCpus][64];
     Place here;
     Cpu* volatile mine = &this_cpu();
     Place* const outer = mine->place;
@@ -248,7 +247,10 @@ void odd_return(Random& r) {
         return;
     }
     mine->place = &here;
-    u64* const frame = &stacks[mine->id][32];
+    // On our own stack, well below what is in use: an event may come before the hypercall.
+    u64 sp;
+    asm("movq %%rsp, %0" : "=r"(sp));
+    u64* const frame = reinterpret_cast<u64*>((sp & ~u64{15}) - 4096);
     frame[0] = 1;  // rax: what mark_place() returns the second time
     frame[1] = r.next();
     frame[2] = r.next();
@@ -285,8 +287,8 @@ void touch_arena(Random& r) {
     attempt([&] {
         volatile u64* const p = reinterpret_cast<volatile u64*>(va & ~u64{7});
         // Devices are only looked at, and not even that when they are not ours to disturb.
-        const Pte* const leaf = leaf_entry(va & kPageMask);
-        if (leaf == nullptr || !leaf->present()) {
+        const Pte* const leaf = arena_entry(va);
+        if (!leaf->present()) {
             static_cast<void>(*p);
             return;
         }

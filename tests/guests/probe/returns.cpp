@@ -8,8 +8,10 @@ namespace {
 
 // Goes to `code` by the iret hypercall with this CS, SS and flags; returns the fault that ends it.
 Fault return_to(u64 rip, u64 cs, u64 ss, u64 flags, u64 context_flags = 0) {
-    alignas(16) static u64 stack[128];
-    static u64 frame[9];
+    // On this vCPU's own stack, well below what is in use: entries find their vCPU by it.
+    u64 sp;
+    asm("movq %%rsp, %0" : "=r"(sp));
+    u64* const frame = reinterpret_cast<u64*>((sp & ~u64{15}) - 4096);
     frame[0] = 0xa0a0;  // rax
     frame[1] = 0xb0b0;  // r11
     frame[2] = 0xc0c0;  // rcx
@@ -17,9 +19,9 @@ Fault return_to(u64 rip, u64 cs, u64 ss, u64 flags, u64 context_flags = 0) {
     frame[4] = rip;
     frame[5] = cs;
     frame[6] = flags;
-    frame[7] = reinterpret_cast<u64>(&stack[100]);
+    frame[7] = reinterpret_cast<u64>(frame) - 1024;
     frame[8] = ss;
-    const auto fault = attempt([] {
+    const auto fault = attempt([=] {
         asm volatile(
             "movq %0, %%rsp\n\t"
             "movl $23, %%eax\n\t"
