@@ -2,13 +2,13 @@
 // domctl: the state of a vCPU, taken and given as a whole.
 #include <cstring>
 
-#include "base/log.hpp"
 #include "core/domain.hpp"
 #include "core/vcpu_op.hpp"
 #include "hypercall/domctl.hpp"
 #include "hypercall/domctl_vcpu.hpp"
 #include "mm/box.hpp"
 #include "port/context.hpp"
+#include "pv/address.hpp"
 #include "pv/vm_assist.hpp"
 
 namespace domus::hypercall {
@@ -48,19 +48,23 @@ Result<> domctl_get_ext_vcpucontext(Caller&, Domain& d, xen_domctl_ext_vcpuconte
     std::memset(&arg, 0, sizeof arg);
     arg.vcpu = id;
     arg.size = sizeof arg;
+    arg.syscall32_callback_eip = v->pv.syscall32_callback;
+    arg.sysenter_callback_eip = v->pv.sysenter_callback;
+    arg.syscall32_disables_events = v->pv.syscall32_masks_events;
+    arg.sysenter_disables_events = v->pv.sysenter_masks_events;
     return {};
 }
 
 Result<> domctl_set_ext_vcpucontext(Caller& caller, Domain& d, const xen_domctl_ext_vcpucontext& arg) {
-    TRY(vcpu_of_another(caller, d, arg.vcpu));
+    Vcpu& v = *TRY(vcpu_of_another(caller, d, arg.vcpu));
     if (arg.size < offsetof(xen_domctl_ext_vcpucontext, mcg_cap)) return fail(Error::inval);
-    if (arg.syscall32_callback_eip != 0 || arg.sysenter_callback_eip != 0) {
-        guest_log(Level::warning,
-                  "d{}: d{}v{} comes with entry points for 32-bit SYSCALL or SYSENTER, which Domus "
-                  "does not offer",
-                  caller.domain.id, d.id, arg.vcpu);
+    if (!pv::canonical(arg.syscall32_callback_eip) || !pv::canonical(arg.sysenter_callback_eip))
         return fail(Error::inval);
-    }
+    const Stopped stopped(v);
+    v.pv.syscall32_callback = arg.syscall32_callback_eip;
+    v.pv.sysenter_callback = arg.sysenter_callback_eip;
+    v.pv.syscall32_masks_events = arg.syscall32_disables_events != 0;
+    v.pv.sysenter_masks_events = arg.sysenter_disables_events != 0;
     return {};
 }
 

@@ -18,8 +18,6 @@ namespace domus::hypercall {
 
 namespace {
 
-constexpr u32 kDefaultGrantFrames = 64;
-
 // What is asked for and not to be had, null if there is no such thing.
 struct Refused {
     const char* what;
@@ -31,7 +29,6 @@ const Refused* refused_feature(const xen_domctl_createdomain& c) {
     static constexpr Refused kVpmu{"virtual performance counters", "do without vpmu"};
     static constexpr Refused kTrace{"processor trace", "do without vmtrace"};
     static constexpr Refused kDevices{"emulated devices", "use type=\"pv\""};
-    static constexpr Refused kPool{"this CPU pool", "use one that exists"};
     if ((c.flags & (XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap | XEN_DOMCTL_CDF_nested_virt |
                     XEN_DOMCTL_CDF_oos_off)) != 0)
         return &kHvm;
@@ -39,15 +36,13 @@ const Refused* refused_feature(const xen_domctl_createdomain& c) {
     if ((c.flags & XEN_DOMCTL_CDF_vpmu) != 0) return &kVpmu;
     if (c.vmtrace_size != 0) return &kTrace;
     if (c.arch.emulation_flags != 0) return &kDevices;
-    if (c.cpupool_id != 0) return &kPool;
     return nullptr;
 }
 
 Result<> check(const Caller& caller, const xen_domctl_createdomain& c) {
     constexpr u32 kFlags = (XEN_DOMCTL_CDF_MAX << 1) - 1, kIommuOptions = (XEN_DOMCTL_IOMMU_MAX << 1) - 1;
     if ((c.flags & ~kFlags) != 0 || (c.iommu_opts & ~kIommuOptions) != 0 ||
-        (c.arch.misc_flags & ~XEN_X86_MISC_FLAGS_MAX) != 0 ||
-        (c.grant_opts & ~XEN_DOMCTL_GRANT_version_mask) != 0)
+        (c.arch.misc_flags & ~XEN_X86_MISC_FLAGS_MAX) != 0)
         return fail(Error::inval);
     if (const Refused* r = refused_feature(c)) {
         guest_log(Level::warning, "d{}: createdomain: Domus does not offer {}; {}", caller.domain.id, r->what,
@@ -57,13 +52,16 @@ Result<> check(const Caller& caller, const xen_domctl_createdomain& c) {
     return {};
 }
 
-DomainConfig config_of(const xen_domctl_createdomain& c) {
+Result<DomainConfig> config_of(const xen_domctl_createdomain& c) {
     DomainConfig config;
     config.max_vcpus = c.max_vcpus;
     config.max_port = std::min(c.max_evtchn_port, core::kMaxPorts - 1);
-    config.max_grant_frames =
-        c.max_grant_frames < 0 ? kDefaultGrantFrames : static_cast<u32>(c.max_grant_frames);
-    config.max_grant_version = XEN_DOMCTL_GRANT_version(c.grant_opts);
+    const core::GrantLimits grants =
+        TRY(core::grant_limits_for(c.max_grant_frames, c.max_maptrack_frames, c.grant_opts));
+    config.max_grant_frames = grants.max_frames;
+    config.max_maptrack_frames = grants.max_maptrack_frames;
+    config.max_grant_version = grants.max_version;
+    config.cpupool = c.cpupool_id;
     return config;
 }
 
@@ -87,7 +85,7 @@ Result<Domain*> create_anywhere(const DomainConfig& config) {
 
 Result<> domctl_createdomain(Caller& caller, DomctlHeader& header, const xen_domctl_createdomain& arg) {
     TRY(check(caller, arg));
-    const DomainConfig config = config_of(arg);
+    const DomainConfig config = TRY(config_of(arg));
     const bool any = header.domain == 0 || header.domain >= DOMID_FIRST_RESERVED;
     Domain& d = *TRY(any ? create_anywhere(config) : core::create_domain(DomId(header.domain), config));
     core::DomainControl& control = d.control;

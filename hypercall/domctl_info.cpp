@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/claims.hpp"
+#include "core/cpupool.hpp"
 #include "core/domain_list.hpp"
 #include "core/scheduler.hpp"
 #include "hypercall/domain_info.hpp"
@@ -61,6 +63,11 @@ xen_domctl_getdomaininfo domain_info(Domain& d, Nanos now) {
         info.max_pages = d.pages.max;
     }
     info.shared_info_frame = d.shared_mfn.v;
+    {
+        LockGuard guard(core::pools_lock());
+        if (d.pool != nullptr) info.cpupool = d.pool->id;
+    }
+    info.outstanding_pages = core::outstanding_claim(d);
     info.ssidref = d.control.ssidref;
     std::memcpy(info.handle, d.control.handle, sizeof info.handle);
     info.gpaddr_bits = 52;  // as many as an entry of a guest's page tables has

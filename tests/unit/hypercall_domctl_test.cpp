@@ -21,6 +21,11 @@ TEST_F(Domctl, CreatesADomain) {
     op.u.createdomain.handle[0] = 0xab;
     op.u.createdomain.ssidref = 5;
     op.u.createdomain.max_grant_frames = 3;
+    op.u.createdomain.cpupool_id = 1;  // which there is not
+    EXPECT_EQ(call(XEN_DOMCTL_createdomain, 9), -ENOENT);
+    EXPECT_EQ(core::find_domain(DomId(9)), nullptr);
+    op.u.createdomain.cpupool_id = 0;
+    op.u.createdomain.max_maptrack_frames = 7;
     op.u.createdomain.flags = XEN_DOMCTL_CDF_xs_domain;
     ASSERT_EQ(call(XEN_DOMCTL_createdomain, 9), 0);
     EXPECT_EQ(op.domain, 9u);
@@ -28,6 +33,7 @@ TEST_F(Domctl, CreatesADomain) {
     ASSERT_NE(d, nullptr);
     EXPECT_EQ(d->max_vcpus, 2u);
     EXPECT_EQ(d->grants.max_frames, 3u);
+    EXPECT_EQ(d->grants.maptrack.max_frames(), 7u);
     EXPECT_EQ(d->events.max_port, 1023u);
     EXPECT_FALSE(d->privileged || d->hardware);
     EXPECT_EQ(d->vcpu(VcpuId(0)), nullptr);
@@ -71,6 +77,9 @@ TEST_F(Domctl, RefusesWhatItCannotMake) {
     EXPECT_EQ(refused([](auto& c) { c.max_vcpus = kMaxVcpus + 1; }), -EINVAL);
     EXPECT_EQ(refused([](auto& c) { c.grant_opts = 3; }), -EINVAL);
     EXPECT_EQ(refused([](auto& c) { c.grant_opts = 0x10; }), -EINVAL);
+    EXPECT_EQ(refused([](auto& c) { c.max_grant_frames = 65; }), -EINVAL);
+    EXPECT_EQ(refused([](auto& c) { c.max_maptrack_frames = 1025; }), -EINVAL);
+    EXPECT_EQ(refused([](auto& c) { c.cpupool_id = 1; }), -ENOENT);
     EXPECT_EQ(refused([](auto& c) { c.vmtrace_size = 4096; }), -EINVAL);
     EXPECT_EQ(refused([](auto& c) { c.arch.emulation_flags = XEN_X86_EMU_PIT; }), -EINVAL);
     EXPECT_EQ(refused([](auto& c) { c.arch.misc_flags = 2; }), -EINVAL);

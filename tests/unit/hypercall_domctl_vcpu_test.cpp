@@ -255,18 +255,29 @@ TEST_F(DomctlVcpu, VectorStateTravels) {
     pv::init_cpu_policies({});
 }
 
-TEST_F(DomctlVcpu, TheExtendedContextIsEmpty) {
-    op.u.ext_vcpucontext.vcpu = 1;
-    op.u.ext_vcpucontext.sysenter_callback_eip = 5;
+TEST_F(DomctlVcpu, TheExtendedContextHasTheEntriesOf32BitCalls) {
+    auto& ext = op.u.ext_vcpucontext;
+    second.pv.syscall32_callback = 7;
+    second.pv.sysenter_callback = 8;
+    second.pv.sysenter_masks_events = true;
+    ext.vcpu = 1;
     ASSERT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), 0);
-    EXPECT_EQ(op.u.ext_vcpucontext.size, sizeof op.u.ext_vcpucontext);
-    EXPECT_EQ(op.u.ext_vcpucontext.sysenter_callback_eip, 0u);
+    EXPECT_EQ(ext.size, sizeof ext);
+    EXPECT_EQ(ext.syscall32_callback_eip, 7u);
+    EXPECT_EQ(ext.sysenter_callback_eip, 8u);
+    EXPECT_EQ(ext.syscall32_disables_events, 0);
+    EXPECT_EQ(ext.sysenter_disables_events, 1);
+    ext.vcpu = 0;
     EXPECT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), 0);
-    op.u.ext_vcpucontext.sysenter_callback_eip = 5;
+    EXPECT_EQ(first.pv.syscall32_callback, 7u);
+    EXPECT_EQ(first.pv.sysenter_callback, 8u);
+    EXPECT_TRUE(first.pv.sysenter_masks_events);
+    ext.sysenter_callback_eip = 0x0000800000000000;
     EXPECT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), -EINVAL);
-    op.u.ext_vcpucontext = {};
+    EXPECT_EQ(first.pv.sysenter_callback, 8u);
+    ext = {};
     EXPECT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), -EINVAL);  // too small
-    op.u.ext_vcpucontext.vcpu = 2;
+    ext.vcpu = 2;
     EXPECT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), -ESRCH);
 }
 
