@@ -11,9 +11,9 @@
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "core/evtchn.hpp"
+#include "core/timer.hpp"
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
-#include "drivers/debug_keys.hpp"
 #include "hypercall/platform.hpp"
 #include "hypercall/version.hpp"
 #include "mm/page_type.hpp"
@@ -67,6 +67,21 @@ std::span<const Platform::MemoryRange> memory_ranges() {
     return std::span(ranges).first(regions.size());
 }
 
+// Input of a serial port without an interrupt: a look at a person's typing speed.
+void poll_uart(Uart& uart) {
+    constexpr Nanos kInterval = 20 * kMillisecond;
+    static core::Timer timer(
+        [](core::Timer& t, Nanos now) {
+            char text[64];
+            auto* const port = static_cast<Uart*>(t.arg);
+            while (const usize n = port->read(text)) console::receive({text, n});
+            core::set_timer(t, CpuId(0), now + kInterval);
+        },
+        nullptr);
+    timer.arg = &uart;
+    core::set_timer(timer, CpuId(0), port::now() + kInterval);
+}
+
 // A PV domain maps device memory that its I/O memory set holds; whether it may write there is the same
 // question.
 bool io_memory_permitted(DomId id, Mfn m, bool) {
@@ -104,8 +119,11 @@ void start_platform() {
     console::set_ring_notify([] { port::raise_work(port::Work::console); });
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {
-        if (const Result<> r = x86::connect_uart(*uart); !r)
-            log(Level::warning, "the console's serial port has no interrupt ({}): no input", r.error());
+        if (const Result<> r = x86::connect_uart(*uart); !r) {
+            log(Level::warning, "the console's serial port has no working interrupt ({}): polled instead",
+                r.error());
+            poll_uart(*uart);
+        }
     }
 }
 
