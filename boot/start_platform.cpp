@@ -4,6 +4,7 @@
 
 #include "arch/insn.hpp"
 #include "arch/interrupts.hpp"
+#include "arch/trace.hpp"
 #include "base/log.hpp"
 #include "boot/build_id.hpp"
 #include "boot/efi.hpp"
@@ -15,6 +16,7 @@
 #include "core/timer.hpp"
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
+#include "drivers/debug_keys.hpp"
 #include "hypercall/platform.hpp"
 #include "hypercall/version.hpp"
 #include "mm/page_type.hpp"
@@ -145,6 +147,7 @@ void start_platform() {
         });
     });
     console::set_ring_notify([] { port::raise_work(port::Work::console); });
+    (void)debug_keys::add('T', "the last events of each CPU", x86::log_all_traces);
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {
         if (const Result<> r = x86::connect_uart(*uart); !r) {
