@@ -37,7 +37,10 @@ Result<s64> maximum_reservation(Caller& caller, const OneDomain& arg) {
 Result<s64> maximum_gpfn(Caller& caller, const OneDomain& arg) {
     Domain* d = TRY(target_domain(caller, arg.domid));
     if (d->dying.load() != Dying::no) return fail(Error::srch);  // its shared page may be gone
-    return static_cast<s64>(__atomic_load_n(&d->shared->arch.max_pfn, __ATOMIC_RELAXED)) - 1;
+    // A guest that has not said anything yet has its first page: less would be an error number, and end a
+    // restore before it begins.
+    const u64 pages = __atomic_load_n(&d->shared->arch.max_pfn, __ATOMIC_RELAXED);
+    return static_cast<s64>(std::clamp<u64>(pages, 1, u64{1} << 52)) - 1;
 }
 
 // The first frame behind all RAM.

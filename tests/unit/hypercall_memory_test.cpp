@@ -317,6 +317,11 @@ TEST_F(MemoryOp, Questions) {
               static_cast<s64>(domain.pages.max));
     domain.shared->arch.max_pfn = 100;
     EXPECT_EQ(run(__HYPERVISOR_memory_op, XENMEM_maximum_gpfn, at(0)), 99);
+    // Never an error number, whatever the guest has written or not written yet.
+    domain.shared->arch.max_pfn = 0;
+    EXPECT_EQ(run(__HYPERVISOR_memory_op, XENMEM_maximum_gpfn, at(0)), 0);
+    domain.shared->arch.max_pfn = ~0ul;
+    EXPECT_GT(run(__HYPERVISOR_memory_op, XENMEM_maximum_gpfn, at(0)), 0);
     put(0, domid_t{99});
     EXPECT_EQ(run(__HYPERVISOR_memory_op, XENMEM_current_reservation, at(0)), -ESRCH);
 
