@@ -154,7 +154,7 @@ GrantLimits& grant_limits() { return limits; }
 Result<GrantLimits> grant_limits_for(s32 max_frames, s32 max_maptrack_frames, u32 grant_opts) {
     GrantLimits l = limits;
     l.max_version = grant_opts & XEN_DOMCTL_GRANT_version_mask;
-    if ((grant_opts & ~XEN_DOMCTL_GRANT_version_mask) != 0 || l.max_version == 0 ||
+    if ((grant_opts & ~u32{XEN_DOMCTL_GRANT_version_mask}) != 0 || l.max_version == 0 ||
         l.max_version > limits.max_version)
         return fail(Error::inval);
     if (max_frames >= 0) l.max_frames = static_cast<u32>(max_frames);

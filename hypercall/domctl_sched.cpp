@@ -15,8 +15,6 @@ namespace domus::hypercall {
 
 namespace {
 
-constexpr u32 kWhich = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
-
 Result<Vcpu*> vcpu_of(Domain& d, u32 id) {
     Vcpu* const v = d.vcpu(VcpuId(id));
     if (v == nullptr) return fail(Error::inval);

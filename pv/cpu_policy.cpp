@@ -89,7 +89,7 @@ void trim_leaves(CpuPolicy& p) {
     p.basic[1].ebx &= 0x00ffffff;
     if (like_amd(vendor)) p.basic[2] = {};
     // Serial number, MONITOR, power management, direct cache access, performance counters.
-    for (const u32 i : {3, 5, 6, 8, 9, 10, 12}) p.basic[i] = {};
+    for (const u32 i : {3u, 5u, 6u, 8u, 9u, 10u, 12u}) p.basic[i] = {};
     if (!like_intel(vendor)) p.cache = {};
     p.topology = {};
 
