@@ -28,6 +28,7 @@ constexpr u64 kCr4OfGuest = 0x0077efff;  // a guest's wish is its view; the regi
 constexpr u64 kForeignFlags = kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVip | 0xffffffff00000000u;
 
 constexpr usize kLegacyVectorState = 512;  // the FXSAVE image at the start of an XSAVE area
+constexpr usize kVectorHeader = 64;        // … and what follows it there
 constexpr u32 kMxcsrMask = 0xffbf;         // bits that every processor with SSE2 and DAZ takes
 
 // The new context's page tables, given back unless they are taken over.
@@ -86,7 +87,8 @@ void set_vector_state(PvVcpu& pv, const vcpu_guest_context_t& c) {
     std::memcpy(&mxcsr, pv.fpu_area + 24, sizeof mxcsr);
     mxcsr &= kMxcsrMask;
     std::memcpy(pv.fpu_area + 24, &mxcsr, sizeof mxcsr);
-    // In the XSAVE header that follows: x87 and SSE state are present.
+    // In the XSAVE header that follows, if one does: x87 and SSE state are present.
+    if (pv.fpu_bytes < kLegacyVectorState + kVectorHeader) return;
     u64 present;
     std::memcpy(&present, pv.fpu_area + kLegacyVectorState, sizeof present);
     present |= 3;

@@ -13,6 +13,7 @@
 #include "port/time.hpp"
 #include "pv/cpu_features.hpp"
 #include "pv/cpu_policy.hpp"
+#include "pv/xcr0.hpp"
 
 #include <xen/arch-x86/cpuid.h>
 
@@ -92,12 +93,7 @@ CpuidLeaf guest_cpuid(const Vcpu& v, u32 leaf, u32 subleaf) {
 bool xcr0_allowed(const Domain& d, u64 xcr0) {
     const CpuidLeaf leaf = leaf_of(policy_of(d), 0xd, 0);
     const u64 supported = u64{leaf.edx} << 32 | leaf.eax;
-    // x87 always; AVX needs SSE, AVX-512 has three components that go together and need AVX (Intel SDM vol.
-    // 1, 13.3; AMD APM vol. 2, 11.5.2).
-    constexpr u64 kX87 = 1, kSse = 2, kAvx = 4, kAvx512 = 0xe0;
-    if ((xcr0 & kX87) == 0 || (xcr0 & ~supported) != 0) return false;
-    if ((xcr0 & kAvx) != 0 && (xcr0 & kSse) == 0) return false;
-    return (xcr0 & kAvx512) == 0 || (xcr0 & (kAvx512 | kAvx)) == (kAvx512 | kAvx);
+    return (xcr0 & ~supported) == 0 && xcr0_consistent(xcr0);
 }
 
 }  // namespace domus::pv

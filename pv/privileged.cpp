@@ -18,7 +18,6 @@
 #include "pv/instruction.hpp"
 #include "pv/io_ports.hpp"
 #include "pv/msr.hpp"
-#include "pv/xcr0.hpp"
 
 namespace domus::pv {
 
@@ -248,7 +247,7 @@ class Emulator {
     EmulateResult xsetbv() {
         const u64 value = (r_.rdx << 32) | static_cast<u32>(r_.rax);
         if (static_cast<u32>(r_.rcx) != 0) return refused();
-        if (!xcr0_allowed(*v_.domain, value) || !xcr0_consistent(value)) return refused();
+        if (!xcr0_allowed(*v_.domain, value)) return refused();
         v_.pv.xcr0 = value;
         port::load_xcr0(value);
         return done();

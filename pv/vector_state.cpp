@@ -6,13 +6,14 @@
 
 #include "port/cpuid.hpp"
 #include "pv/cpuid.hpp"
+#include "pv/xcr0.hpp"
 
 namespace domus::pv {
 
 namespace {
 
 constexpr u32 kLegacyBytes = 512, kHeaderBytes = 64;
-constexpr u64 kX87 = 1, kSse = 2, kAvx = 4;
+constexpr u64 kX87 = 1, kSse = 2;
 constexpr u32 kMxcsrOffset = 24, kMxcsrMaskOffset = 28;
 constexpr u32 kMxcsrMask = 0xffbf;  // bits that every processor with SSE2 and DAZ takes
 
@@ -21,8 +22,6 @@ struct Header {
     u64 present, compacted, reserved[6];
 };
 static_assert(sizeof(Header) == kHeaderBytes);
-
-bool valid_xcr0(u64 xcr0) { return (xcr0 & kX87) != 0 && ((xcr0 & kAvx) == 0 || (xcr0 & kSse) != 0); }
 
 }  // namespace
 
@@ -43,14 +42,16 @@ u32 vector_area_bytes(const Vcpu& v, u64 components) {
 
 u64 vector_components_used(const Vcpu& v) {
     Header header{};
-    if (v.pv.fpu_area != nullptr) std::memcpy(&header, v.pv.fpu_area + kLegacyBytes, sizeof header);
+    if (v.pv.fpu_area != nullptr && v.pv.fpu_bytes >= kLegacyBytes + kHeaderBytes)
+        std::memcpy(&header, v.pv.fpu_area + kLegacyBytes, sizeof header);
     return (v.pv.xcr0 | header.present | kX87 | kSse) & vector_components(v);
 }
 
 Result<> set_vector_area(Vcpu& v, u64 xcr0, u64 components, std::span<u8> area) {
     const u64 possible = vector_components(v);
-    if ((components & ~possible) != 0 || (xcr0 & ~components) != 0 || !valid_xcr0(xcr0) ||
-        area.size() != vector_area_bytes(v, components) || v.pv.fpu_area == nullptr)
+    if ((components & ~possible) != 0 || (xcr0 & ~components) != 0 || !xcr0_consistent(xcr0) ||
+        area.size() != vector_area_bytes(v, components) || v.pv.fpu_area == nullptr ||
+        area.size() > v.pv.fpu_bytes)
         return fail(Error::inval);
     Header header;
     std::memcpy(&header, &area[kLegacyBytes], sizeof header);

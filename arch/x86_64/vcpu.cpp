@@ -34,6 +34,7 @@ Result<> vcpu_create(Vcpu& v) {
         return fail(area.error());
     }
     v.pv.fpu_area = static_cast<u8*>(*area);
+    v.pv.fpu_bytes = features.xsave_bytes;
     pv::clear_traps(v.pv);
     reset_vector_state(v.pv.fpu_area);
     return {};
@@ -41,9 +42,10 @@ Result<> vcpu_create(Vcpu& v) {
 
 void vcpu_destroy(Vcpu& v) {
     if (v.pv.traps != nullptr) deallocate(v.pv.traps, pv::kTrapCount * sizeof(TrapGate));
-    if (v.pv.fpu_area != nullptr) deallocate(v.pv.fpu_area, features.xsave_bytes, kVectorAlign);
+    if (v.pv.fpu_area != nullptr) deallocate(v.pv.fpu_area, v.pv.fpu_bytes, kVectorAlign);
     v.pv.traps = nullptr;
     v.pv.fpu_area = nullptr;
+    v.pv.fpu_bytes = 0;
 }
 
 }  // namespace domus::port

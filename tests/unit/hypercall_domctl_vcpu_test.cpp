@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "core/pages.hpp"
 #include "fakes/cpuid.hpp"
@@ -12,6 +13,7 @@
 #include "pv/context.hpp"
 #include "pv/cpu_policy.hpp"
 #include "pv/traps.hpp"
+#include "pv/vector_state.hpp"
 #include "unit/domctl_fixture.hpp"
 #include "unit/pv_cpuid_samples.hpp"
 
@@ -35,6 +37,7 @@ class DomctlVcpu : public Domctl {
         first.pv.traps = traps;
         second.pv.traps = traps + pv::kTrapCount;
         first.pv.fpu_area = area.data();
+        first.pv.fpu_bytes = static_cast<u32>(area.size());
         op.u.max_mem.max_memkb = 400;
         EXPECT_EQ(call(XEN_DOMCTL_max_mem, 9), 0);
         table = page();
@@ -251,6 +254,31 @@ TEST_F(DomctlVcpu, VectorStateTravels) {
     EXPECT_EQ(first.pv.xcr0, 7u);
     EXPECT_EQ(area[600], 99);
     EXPECT_EQ(area[26], 0);
+    fakes::cpuid_leaves.clear();
+    pv::init_cpu_policies({});
+}
+
+// A processor without XSAVE has areas of 512 bytes; what lies behind belongs to somebody else.
+TEST_F(DomctlVcpu, AreasOfFxsaveHaveNoHeader) {
+    const auto small = std::make_unique<std::array<u8, 512>>();
+    first.pv.fpu_area = small->data();
+    first.pv.fpu_bytes = static_cast<u32>(small->size());
+    vcpu_guest_context_t& c = valid();
+    c.flags |= VGCF_i387_valid;
+    c.fpu_ctxt.x[100] = 77;
+    ASSERT_EQ(set(), 0);
+    EXPECT_EQ((*small)[100], 77);
+    op.u.vcpuextstate = {};
+    EXPECT_EQ(call(XEN_DOMCTL_getvcpuextstate, 9), 0);
+    EXPECT_EQ(op.u.vcpuextstate.size, 0u);
+    // Nor does the toolstack's image find more room than there is, whatever the policy says.
+    for (const samples::Leaf& l : samples::kMaxRaw)
+        fakes::cpuid_leaves[{l.leaf, l.subleaf}] = {l.eax, l.ebx, l.ecx, l.edx};
+    pv::init_cpu_policies({.xsave = true});
+    std::vector<u8> image(576);
+    EXPECT_ERROR(pv::set_vector_area(first, 3, 3, image), inval);
+    first.pv.fpu_area = area.data(), first.pv.fpu_bytes = static_cast<u32>(area.size());
+    EXPECT_TRUE(pv::set_vector_area(first, 3, 3, image));
     fakes::cpuid_leaves.clear();
     pv::init_cpu_policies({});
 }

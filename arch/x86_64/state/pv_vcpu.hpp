@@ -62,8 +62,9 @@ struct PvVcpu {
     u32 iobmp_limit = 0;
 
     // Vector state: an XSAVE area of the CPU's size, 64-byte aligned: what the registers hold while the
-    // vCPU is on no CPU.
+    // vCPU is on no CPU. A CPU without XSAVE has the 512 bytes of FXSAVE: no header follows them.
     u8* fpu_area = nullptr;
+    u32 fpu_bytes = 0;
     u64 xcr0 = 1;
     u32 tsc_aux = 0;  // what RDTSCP and RDPID read beside the counter
 
