@@ -43,8 +43,9 @@ struct BootOptions {
     core::GrantLimits grants;
 
     bool noreboot = false;
+    std::string_view nmi = "dom0";
     std::string_view reboot;  // "" : by what the machine offers
-    bool smep = true, xsave = true;
+    bool smep = true, smap = true, xsave = true;
     bool x2apic = false;
 };
 

@@ -70,6 +70,28 @@ u64 FreeRanges::total() const {
 
 u64 FreeRanges::highest() const { return count_ == 0 ? 0 : ranges_[count_ - 1].end; }
 
+MemoryNeed memory_need(const MemoryMap& map, u64 image, u64 kernel, u64 initrd, u64 unpacked, u64 scratch) {
+    // Metadata comes by the GiB (port/memory.hpp, populate_metadata); the rest is page tables, CPU areas and
+    // the heap's first objects.
+    constexpr u64 kMetadataOfGib = 10 * kMiB, kTables = 4 * kMiB, kLow = kMiB;
+    u64 gibs = 0, counted_to = 0;
+    for (const MemoryRegion& r : map.regions()) {
+        if (r.type != MemoryType::usable) continue;
+        const u64 first = most(r.start / kGiB, counted_to), end = (r.end - 1) / kGiB + 1;
+        if (end > first) gibs += end - first;
+        counted_to = most(counted_to, end);
+    }
+    MemoryNeed need;
+    need.hypervisor = kLow + image + gibs * kMetadataOfGib + kTables;
+    need.modules = page_up(kernel) + page_up(initrd);
+    need.unpacking = unpacked == 0 ? 0 : page_up(unpacked) + scratch;
+    // Linux is linked at 16 MiB, and a region's end is padded to the next 4 MiB and 512 KiB more (public
+    // xen.h).
+    constexpr u64 kRegionMore = 24 * kMiB;
+    need.building = page_up(unpacked) + page_up(unpacked == 0 ? kernel : unpacked) + kRegionMore;
+    return need;
+}
+
 MachineSize machine_size(const MemoryMap& map, u64 limit) {
     MachineSize size;
     for (const MemoryRegion& r : map.regions()) {

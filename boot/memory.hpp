@@ -51,7 +51,19 @@ struct MachineSize {
 };
 MachineSize machine_size(const MemoryMap& map, u64 limit);
 
-// The least that Domus with a dom0 can be expected to start in.
-inline constexpr u64 kLeastMemory = 96 * kMiB;
+// What the start takes, in bytes.
+struct MemoryNeed {
+    u64 hypervisor = 0;  // image, frame table, tables: what stays Domus's
+    u64 modules = 0;     // as the boot loader has placed them
+    u64 unpacking = 0;   // the unpacked kernel and the decoder's working memory
+    u64 building = 0;    // the unpacked kernel's file, and dom0's first memory, into which it is copied
+    constexpr u64 total() const {
+        return hypervisor + modules + (unpacking > building ? unpacking : building);
+    }
+};
+
+// `image` is the hypervisor's own size, `initrd` the second module's, `unpacked` the kernel's (0: it is not
+// packed, and as large as its module).
+MemoryNeed memory_need(const MemoryMap& map, u64 image, u64 kernel, u64 initrd, u64 unpacked, u64 scratch);
 
 }  // namespace domus

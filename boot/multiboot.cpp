@@ -41,12 +41,11 @@ class Parser {
     void mb2_tag(const Mb2Tag& tag, u64 at);
     void mb2_map(const Mb2Tag& tag, u64 at);
     void efi_map(const Mb2Tag& tag, u64 at);
+    void add_efi_regions();
 
     const PhysReader& memory_;
     BootInfo& out_;
     bool map_full_said_ = false;
-    u64 efi_map_at_ = 0;
-    Mb2Tag efi_map_{};
 };
 
 std::string_view Parser::text(u64 at, u64 limit, const char* what) {
@@ -184,8 +183,6 @@ void Parser::mb2_map(const Mb2Tag& tag, u64 at) {
     }
 }
 
-// Only if the loader passed no E820-like map. UEFI 2.9, 7.2: boot services' memory is free once they have
-// ended.
 void Parser::efi_map(const Mb2Tag& tag, u64 at) {
     Mb2EfiMemoryMap map;
     if (tag.size < sizeof map || !get(at, map) || map.descriptor_size < sizeof(EfiMemoryDescriptor)) {
@@ -196,15 +193,28 @@ void Parser::efi_map(const Mb2Tag& tag, u64 at) {
     for (u64 p = at + sizeof map; p + sizeof(EfiMemoryDescriptor) <= end; p += map.descriptor_size) {
         EfiMemoryDescriptor d;
         if (!get(p, d)) return;
-        MemoryType type = MemoryType::reserved;
-        if ((d.type >= 1 && d.type <= 4) || d.type == 7) type = MemoryType::usable;
-        if (d.type == 8) type = MemoryType::unusable;
-        if (d.type == 9) type = MemoryType::acpi;
-        if (d.type == 10) type = MemoryType::nvs;
+        if (out_.efi_ranges == out_.efi_map.size()) {
+            log(Level::warning, "boot: EFI's memory map has more than {} ranges: the rest is not used",
+                out_.efi_map.size());
+            return;
+        }
         const u64 most = ~u64{0} >> kPageShift;
-        const u64 pages = d.pages < most ? u64{d.pages} : most;
-        if (!out_.memory.add(d.physical_start, pages << kPageShift, static_cast<u32>(type)))
-            return map_full();
+        out_.efi_map[out_.efi_ranges++] = {.start = d.physical_start,
+                                           .pages = d.pages < most ? u64{d.pages} : most,
+                                           .attributes = d.attributes,
+                                           .type = d.type};
+    }
+}
+
+// If the loader passed no E820-like map. UEFI 2.9, 7.2: boot services' memory is free once they have ended.
+void Parser::add_efi_regions() {
+    for (const BootInfo::EfiRange& r : std::span(out_.efi_map).first(out_.efi_ranges)) {
+        MemoryType type = MemoryType::reserved;
+        if ((r.type >= 1 && r.type <= 4) || r.type == 7) type = MemoryType::usable;
+        if (r.type == 8) type = MemoryType::unusable;
+        if (r.type == 9) type = MemoryType::acpi;
+        if (r.type == 10) type = MemoryType::nvs;
+        if (!out_.memory.add(r.start, r.pages << kPageShift, static_cast<u32>(type))) return map_full();
     }
 }
 
@@ -220,7 +230,7 @@ void Parser::mb2_tag(const Mb2Tag& tag, u64 at) {
             break;
         }
         case kMb2MemoryMap: mb2_map(tag, at); break;
-        case kMb2EfiMemoryMap: efi_map_ = tag, efi_map_at_ = at; break;
+        case kMb2EfiMemoryMap: efi_map(tag, at); break;
         case kMb2Framebuffer: {
             Mb2Framebuffer fb;
             MbRgbInfo rgb{};
@@ -270,7 +280,7 @@ Result<> Parser::multiboot2(u64 at) {
         mb2_tag(tag, p);
         p = round_up(p + tag.size, 8);
     }
-    if (efi_map_at_ != 0 && out_.memory.regions().empty()) efi_map(efi_map_, efi_map_at_);
+    if (out_.memory.regions().empty()) add_efi_regions();
     if (basic.tag.size != 0) basic_memory(basic.mem_lower, basic.mem_upper);
     return {};
 }

@@ -17,6 +17,13 @@ bool set_flag(B& o, Text v) {
 }
 
 template <auto Member>
+bool set_flag_off(B& o, Text v) {
+    const auto b = parse_bool(v);
+    if (b) o.*Member = !*b;
+    return b.has_value();
+}
+
+template <auto Member>
 bool set_text(B& o, Text v) {
     o.*Member = v;
     return !v.empty();
@@ -148,7 +155,10 @@ constexpr Option kOptions[] = {
     {"console", value, "<device>[,<device>...]", "com1,vga",
      "Where the hypervisor's messages and dom0's console go: com1, com2, vga, none.", set_text<&B::console>},
     {"com1", value, "<baud>[/<base-baud>][,[<data><parity><stop>][,[<io-base>][,[<irq>]]]]",
-     "115200,8n1,0x3f8,4", "The first serial port. A baud of auto keeps what firmware has set.",
+     "115200,8n1,0x3f8,4",
+     "The first serial port. A baud of auto keeps what firmware has set. Without a working interrupt (irq 0: "
+     "none) its "
+     "input is polled.",
      set_uart<&B::com1, &B::com1_given>},
     {"com2", value, "<baud>[/<base-baud>][,[<data><parity><stop>][,[<io-base>][,[<irq>]]]]",
      "115200,8n1,0x2f8,3", "The second serial port.", set_uart<&B::com2, &B::com2_given>},
@@ -211,6 +221,11 @@ constexpr Option kOptions[] = {
     {"noreboot", boolean, kBoolean, "off",
      "After a crash of the hypervisor or of dom0 the machine stops, instead of rebooting.",
      set_flag<&B::noreboot>},
+    {"nmi", value, "ignore|dom0|fatal", "dom0",
+     "What a non-maskable interrupt from the board leads to: a line in the log, the same interrupt in dom0 "
+     "as well, or "
+     "a crash report.",
+     [](B& o, Text v) { return set_choice(o.nmi, v, "ignore|dom0|fatal"); }},
     {"reboot", value, "acpi|kbd|triple|pci|no", "what the machine offers",
      "How the machine is rebooted first: by ACPI's reset register, the keyboard controller, a triple fault "
      "or port "
@@ -219,6 +234,12 @@ constexpr Option kOptions[] = {
 
     {"smep", boolean, kBoolean, "on", "Supervisor-mode execution prevention, where the CPU has it.",
      set_flag<&B::smep>},
+    {"smap", boolean, kBoolean, "on",
+     "Supervisor-mode access prevention, where the CPU has it: the hypervisor can touch a guest's "
+     "user-accessible "
+     "memory in its copy routines only.",
+     set_flag<&B::smap>},
+    {"nosmap", boolean, kBoolean, "off", "The opposite of smap.", set_flag_off<&B::smap>},
     {"xsave", boolean, kBoolean, "on", "The extended state (AVX and later), where the CPU has it.",
      set_flag<&B::xsave>},
     {"x2apic", boolean, kBoolean, "off",
@@ -252,8 +273,6 @@ constexpr Option kOptions[] = {
     {"clocksource", missing, "...", "", "The clock that the TSC is measured against.", nullptr},
     {"console_to_ring", missing, kBoolean, "", "Guests' console output in the ring of messages.", nullptr},
     {"watchdog", missing, kBoolean, "", "A report on a CPU that makes no progress.", nullptr},
-    {"smap", missing, kBoolean, "", "Supervisor-mode access prevention.", nullptr},
-    {"nosmap", missing, kBoolean, "", "Switching it off.", nullptr},
     {"pku", missing, kBoolean, "", "Switching protection keys off.", nullptr},
     {"fsgsbase", missing, kBoolean, "", "Switching the FSGSBASE instructions off.", nullptr},
     {"cpuid", missing, "...", "", "Masking of CPU features.", nullptr},

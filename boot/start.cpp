@@ -7,9 +7,11 @@
 
 #include "arch/cpu.hpp"
 #include "arch/cpu_area.hpp"
+#include "arch/crash.hpp"
 #include "arch/features.hpp"
 #include "arch/idt.hpp"
 #include "arch/interrupts.hpp"
+#include "arch/patch.hpp"
 #include "arch/shutdown.hpp"
 #include "arch/smp.hpp"
 #include "arch/time.hpp"
@@ -81,6 +83,9 @@ void start_devices() {
     x86::init_shutdown(acpi,
                        {.noreboot = options.noreboot,
                         .reset = x86::parse_reset_method(options.reboot).value_or(x86::ResetMethod::acpi)});
+    x86::set_nmi_policy(options.nmi == "fatal"    ? x86::NmiPolicy::fatal
+                        : options.nmi == "ignore" ? x86::NmiPolicy::ignore
+                                                  : x86::NmiPolicy::dom0);
     enlarge_console_ring(x86::candidate_count());
 }
 
@@ -115,12 +120,14 @@ void refuse_text(const char* line) {
 }
 
 extern "C" [[noreturn]] void domus_start(u32 magic, u32 info) {
+    x86::load_early_idt();
     console::init();
     read_hand_over(magic, info);
     start_console();
     log(Level::warning, "Domus, serving the Xen 4.17 interface. Loaded by {}", boot_info.loader);
     log(Level::info, "command line: {}", hypervisor_arguments(boot_info));
-    x86::detect_features(options.smep, options.xsave);
+    x86::detect_features({.smep = options.smep, .smap = options.smap, .xsave = options.xsave});
+    x86::patch_code();
     pv::init_cpu_policies({.xsave = x86::features.xsave,
                            .lfence_dispatches = x86::features.lfence_dispatches,
                            .arch_caps = x86::features.arch_caps,

@@ -63,15 +63,20 @@ void map_memory() {
     }
 }
 
+// The size of the first module's kernel when unpacked, bytes; 0 if it is not packed, or no kernel.
+u64 unpacked_size() {
+    if (boot_info.module_count == 0) return 0;
+    const BootModule& m = boot_info.module_table[0];
+    if (m.end.v > kBootMapped) return 0;
+    const auto payload = find_kernel({static_cast<const std::byte*>(port::direct_map(m.start)), m.size()});
+    return payload && payload->packing != Compression::none ? payload->unpacked_size : 0;
+}
+
 // What unpacking the first module takes: the kernel, and the decoder's working memory behind it. A heap's
 // blocks are powers of two, which on a small machine are too coarse for it.
-void take_unpacking_area() {
-    if (boot_info.module_count == 0) return;
-    const BootModule& m = boot_info.module_table[0];
-    if (m.end.v > kBootMapped) return;
-    const auto payload = find_kernel({static_cast<const std::byte*>(port::direct_map(m.start)), m.size()});
-    if (!payload || payload->packing == Compression::none) return;
-    const u64 size = round_up(payload->unpacked_size, kPageSize) + kUnpackScratch;
+void take_unpacking_area(u64 unpacked) {
+    if (unpacked == 0) return;
+    const u64 size = round_up(unpacked, kPageSize) + kUnpackScratch;
     if (const Result<Maddr> at = free_ranges.take(size, kPageSize, memory_limit()); at)
         area = {at->v, at->v + size};
 }
@@ -107,11 +112,18 @@ void start_memory() {
         refuse("the firmware's memory map has too many entries. Update the firmware.");
     const MachineSize size = machine_size(boot_info.memory, memory_limit());
     announce(size);
-    if (size.usable < kLeastMemory)
+    const u64 unpacked = unpacked_size();
+    const auto module_size = [](u32 n) {
+        return n < boot_info.module_count ? boot_info.module_table[n].size() : 0;
+    };
+    const MemoryNeed need = memory_need(boot_info.memory, static_cast<u64>(image_end - image_start),
+                                        module_size(0), module_size(1), unpacked, kUnpackScratch);
+    if (size.usable < need.total())
         refuse(
-            "the machine has {} MiB of usable memory, at least {} MiB are needed. Give the machine more "
-            "memory.",
-            size.usable / kMiB, kLeastMemory / kMiB);
+            "the machine has {} MiB of usable memory; this kernel and initial ramdisk need at least {} MiB, "
+            "of "
+            "which Domus keeps {}. Give the machine {} MiB or more.",
+            size.usable / kMiB, need.total() / kMiB + 1, need.hypervisor / kMiB + 1, need.total() / kMiB + 2);
 
     free_ranges.assign(boot_info.memory, memory_limit());
     const auto reserve = [](u64 from, u64 to) {
@@ -121,7 +133,7 @@ void start_memory() {
     reserve(kImagePhysical, kImagePhysical + static_cast<u64>(image_end - image_start));
     for (const BootModule& module : boot_info.modules()) reserve(module.start.v, module.end.v);
 
-    take_unpacking_area();
+    take_unpacking_area(unpacked);
 
     x86::set_page_source({take_table, take_block});
     x86::build_page_tables();

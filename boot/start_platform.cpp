@@ -4,13 +4,16 @@
 
 #include "arch/insn.hpp"
 #include "arch/interrupts.hpp"
+#include "arch/trace.hpp"
 #include "base/log.hpp"
 #include "boot/build_id.hpp"
+#include "boot/efi.hpp"
 #include "boot/start.hpp"
 #include "core/cpupool.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "core/evtchn.hpp"
+#include "core/timer.hpp"
 #include "drivers/console.hpp"
 #include "drivers/console_input.hpp"
 #include "drivers/debug_keys.hpp"
@@ -67,6 +70,47 @@ std::span<const Platform::MemoryRange> memory_ranges() {
     return std::span(ranges).first(regions.size());
 }
 
+// Input of a serial port without an interrupt: a look at a person's typing speed.
+void poll_uart(Uart& uart) {
+    constexpr Nanos kInterval = 20 * kMillisecond;
+    static core::Timer timer(
+        [](core::Timer& t, Nanos now) {
+            char text[64];
+            auto* const port = static_cast<Uart*>(t.arg);
+            while (const usize n = port->read(text)) console::receive({text, n});
+            core::set_timer(t, CpuId(0), now + kInterval);
+        },
+        nullptr);
+    timer.arg = &uart;
+    core::set_timer(timer, CpuId(0), port::now() + kInterval);
+}
+
+bool find_efi_range(u64 address, Platform::Efi::Range& range) {
+    for (const BootInfo::EfiRange& r : std::span(boot_info.efi_map).first(boot_info.efi_ranges)) {
+        if (address < r.start || address - r.start >= r.pages << kPageShift) continue;
+        range = {r.start, r.pages << kPageShift, r.attributes, r.type};
+        return true;
+    }
+    return false;
+}
+
+void describe_efi(Platform& p) {
+    if (boot_info.efi_system_table == 0) return;
+    static constinit std::optional<EfiInfo> efi;
+    efi = read_efi(Maddr(boot_info.efi_system_table), view_memory);
+    if (!efi) return;
+    log(Level::info, "EFI: version {}.{}, {} configuration tables at {:#x}", efi->version >> 16,
+        (efi->version & 0xffff) / 10, efi->table_count, efi->tables);
+    // No runtime_version: calls of the runtime services are not passed on to the firmware.
+    p.efi = {.version = efi->version,
+             .runtime_version = 0,
+             .tables = efi->tables,
+             .table_count = efi->table_count,
+             .firmware_revision = efi->firmware_revision,
+             .vendor = efi->vendor.data(),
+             .find_range = find_efi_range};
+}
+
 // A PV domain maps device memory that its I/O memory set holds; whether it may write there is the same
 // question.
 bool io_memory_permitted(DomId id, Mfn m, bool) {
@@ -92,6 +136,7 @@ void start_platform() {
     p.machine_map = memory_ranges();
     for (const Platform::MemoryRange& range : p.machine_map)
         if (range.type == static_cast<u32>(MemoryType::usable)) p.total_pages += range.size / kPageSize;
+    describe_efi(p);
     hypercall::set_command_line(hypervisor_arguments(boot_info));
     hypercall::set_build_id(find_build_id({build_id_start, build_id_end}));
     set_io_permitted(io_memory_permitted);
@@ -102,10 +147,14 @@ void start_platform() {
         });
     });
     console::set_ring_notify([] { port::raise_work(port::Work::console); });
+    (void)debug_keys::add('T', "the last events of each CPU", x86::log_all_traces);
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });
     if (Uart* uart = console_uart()) {
-        if (const Result<> r = x86::connect_uart(*uart); !r)
-            log(Level::warning, "the console's serial port has no interrupt ({}): no input", r.error());
+        if (const Result<> r = x86::connect_uart(*uart); !r) {
+            log(Level::warning, "the console's serial port has no working interrupt ({}): polled instead",
+                r.error());
+            poll_uart(*uart);
+        }
     }
 }
 

@@ -226,6 +226,8 @@ void clear_ring() {
 
 void enter_panic() { panicking.store(true, std::memory_order_relaxed); }
 
+void take_over() { owner.store(kFree, std::memory_order_relaxed); }
+
 u64 suppressed_lines() {
     Locked lock;
     return state.host_rate.refused() + state.guest_rate.refused();

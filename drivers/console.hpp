@@ -69,6 +69,8 @@ void set_ring_notify(void (*notify)());
 
 // From now on output must appear whatever happens: waiting for the lock is bounded.
 void enter_panic();
+// After the other CPUs have been stopped: takes the lock from whichever of them holds it.
+void take_over();
 
 // The line number counter of suppressed lines, for tests and the 'h' key: lines lost to rate limits.
 u64 suppressed_lines();

@@ -25,7 +25,7 @@ constexpr u8 kFifoEnableAndClear = 0x07;  // trigger level 1: an interrupt for e
 constexpr u8 kFifoPresent = 0xc0;
 constexpr u8 kDtrRtsOut2 = 0x0b;  // OUT2 gates the interrupt line of a PC
 constexpr u8 kDataReady = 0x01, kThrEmpty = 0x20;
-constexpr u8 kReceiverInterrupt = 0x01;
+constexpr u8 kReceiverInterrupt = 0x01, kTransmitterInterrupt = 0x02;
 
 u8 line_control(const UartConfig& c) {
     u8 v = static_cast<u8>(c.data_bits - 5);
@@ -151,6 +151,14 @@ usize Uart::read(std::span<char> out) {
 
 void Uart::enable_interrupt() {
     if (present_) port::out8(config_.io_base + kInterruptEnable, kReceiverInterrupt);
+}
+
+void Uart::provoke_interrupt() {
+    if (present_) port::out8(config_.io_base + kInterruptEnable, kReceiverInterrupt | kTransmitterInterrupt);
+}
+
+void Uart::acknowledge() {
+    if (present_) (void)port::in8(config_.io_base + kInterruptIdent);  // 8.7: reading it clears the request
 }
 
 }  // namespace domus

@@ -47,6 +47,10 @@ class Uart {
 
     // The receiver interrupts (level, active high or edge on ISA) when characters wait.
     void enable_interrupt();
+    // The same, and the empty transmitter asks for an interrupt at once: tells whether the line works.
+    void provoke_interrupt();
+    // Ends a request that is not for characters waiting. From the interrupt's handler.
+    void acknowledge();
 
     static constexpr u32 kStuck = 200'000;
 

@@ -76,6 +76,22 @@ struct Platform {
     std::span<const BiosMbr> mbrs{};
     u8 kbd_shift_flags = 0;
 
+    // UEFI, as its tables say (XEN_FW_EFI_INFO); `tables` 0: the machine was not started by it.
+    struct Efi {
+        u32 version = 0, runtime_version = 0;  // runtime_version 0: there are no runtime services
+        u64 tables = 0;                        // machine address of the configuration table
+        u32 table_count = 0;
+        u32 firmware_revision = 0;
+        const char16_t* vendor = u"";  // terminated
+        struct Range {
+            u64 start, bytes, attributes;
+            u32 type;
+        };
+        // The memory range that holds an address; false: none does.
+        bool (*find_range)(u64 address, Range& range) = nullptr;
+    };
+    Efi efi{};
+
     // The machine's memory map, as the loader gave it (XENMEM_machine_memory_map).
     struct MemoryRange {
         u64 start, size;  // bytes

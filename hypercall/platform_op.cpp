@@ -47,6 +47,47 @@ Result<> disk_info(xenpf_firmware_info_t& info) {
     return {};
 }
 
+// Public platform.h, XEN_FW_EFI_INFO.
+Result<> efi_info(xenpf_firmware_info_t& info) {
+    const Platform::Efi& efi = platform().efi;
+    auto& out = info.u.efi_info;
+    if (efi.tables == 0) return fail(Error::nosys);  // not booted through EFI
+    switch (info.index) {
+        case XEN_FW_EFI_VERSION: out.version = efi.version; return {};
+        case XEN_FW_EFI_RT_VERSION:
+            if (efi.runtime_version == 0) return fail(Error::nodev);
+            out.version = efi.runtime_version;
+            return {};
+        case XEN_FW_EFI_CONFIG_TABLE:
+            out.cfg.addr = efi.tables;
+            out.cfg.nent = efi.table_count;
+            return {};
+        case XEN_FW_EFI_VENDOR: {
+            const usize room = out.vendor.bufsz / sizeof(char16_t);
+            out.vendor.revision = efi.firmware_revision;
+            const GuestAddr name = address_of(out.vendor.name);
+            for (usize i = 0; i < room; i++) {
+                TRY(name.out<u16>().write(static_cast<u16>(efi.vendor[i]), i));
+                if (efi.vendor[i] == 0) return {};
+            }
+            return fail(Error::nobufs);
+        }
+        case XEN_FW_EFI_MEM_INFO: {
+            Platform::Efi::Range range{};
+            const u64 address = out.mem.addr;
+            if (efi.find_range == nullptr || !efi.find_range(address, range)) return fail(Error::srch);
+            const u64 rest = range.start + range.bytes - address;
+            out.mem.type = range.type;
+            out.mem.attr = range.attributes;
+            if (out.mem.size > rest) out.mem.size = rest;
+            return {};
+        }
+        case XEN_FW_EFI_PCI_ROM:
+        case XEN_FW_EFI_APPLE_PROPERTIES: return fail(Error::noent);  // asked of boot services only
+        default: return fail(Error::inval);
+    }
+}
+
 Result<> firmware_info(Caller&, xenpf_firmware_info_t& info) {
     switch (info.type) {
         case XEN_FW_DISK_INFO: return disk_info(info);
@@ -58,7 +99,7 @@ Result<> firmware_info(Caller&, xenpf_firmware_info_t& info) {
             return {};
         }
         case XEN_FW_VBEDDC_INFO: return fail(Error::srch);  // no monitor was asked at boot
-        case XEN_FW_EFI_INFO: return fail(Error::nosys);    // not booted through EFI
+        case XEN_FW_EFI_INFO: return efi_info(info);
         case XEN_FW_KBD_SHIFT_FLAGS:
             if (info.index != 0) return fail(Error::srch);
             info.u.kbd_shift_flags = platform().kbd_shift_flags;

@@ -26,6 +26,7 @@ enum class Work : u32 {
     schedule = 1u << 1,  // choose a vCPU anew
     quiesce = 1u << 2,   // report a quiescent state (core/quiesce)
     console = 1u << 3,   // the log has grown
+    nmi = 1u << 4,       // NMIs have come: port::take_nmis()
 };
 
 // Marks work on a CPU; a CPU other than this one is interrupted so that it notices soon. Any context.

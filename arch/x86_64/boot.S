@@ -165,14 +165,20 @@ msg_no_nx:
         .balign 8
 boot_gdt:
         .quad 0
-        .quad 0x00af9a000000ffff        /* 64-bit code */
-        .quad 0x00cf92000000ffff        /* data */
+        /* Marked as accessed: the CPU must not write here once this is read-only. */
+        .quad 0x00af9b000000ffff        /* 64-bit code */
+        .quad 0x00cf93000000ffff        /* data */
+boot_gdt_end:
 boot_gdt_pointer:
-        .short . - boot_gdt - 1
+        .short boot_gdt_end - boot_gdt - 1
         .long PHYS(boot_gdt)
+boot_gdt_pointer64:
+        .short boot_gdt_end - boot_gdt - 1
+        .quad boot_gdt
 
         .text
 start64_high:
+        lgdt    boot_gdt_pointer64(%rip)        /* by an address that stays when the tables for the start go */
         movl    $16, %eax
         movl    %eax, %ds
         movl    %eax, %es

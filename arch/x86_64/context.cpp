@@ -6,6 +6,7 @@
 #include "arch/features.hpp"
 #include "arch/insn.hpp"
 #include "arch/paging.hpp"
+#include "arch/trace.hpp"
 #include "core/domain.hpp"
 #include "core/vcpu.hpp"
 #include "core/vcpu_time.hpp"
@@ -162,6 +163,10 @@ Vcpu* current_vcpu() { return cpu_info()->current; }
 
 void context_switch(Vcpu* prev, Vcpu* next) {
     CpuInfo* info = cpu_info();
+    const auto packed = [](const Vcpu* v) {
+        return v == nullptr ? kTraceIdle : trace_vcpu(v->domain->id, v->id);
+    };
+    trace(TraceEvent::switch_vcpus, packed(prev), packed(next));
     if (prev != nullptr) {
         save(*prev, *info);
         if (next == nullptr) {

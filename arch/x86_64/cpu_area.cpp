@@ -5,6 +5,7 @@
 #include "arch/features.hpp"
 #include "arch/idt.hpp"
 #include "arch/insn.hpp"
+#include "arch/machine_check.hpp"
 #include "arch/paging.hpp"
 #include "arch_state/cpu_info.hpp"
 #include "arch_state/offsets.hpp"
@@ -88,6 +89,7 @@ Result<> create_cpu_area(CpuId cpu) {
     TRY(map_new_pages(area + 0xc000, 4, kHvFlags));
     TRY(map_new_pages(area + kAreaGdt + kGdtReservedPage * kPageSize, 1, kHvFlags));
     TRY(map_new_pages(area + kAreaTss, 1, kHvFlags));
+    TRY(map_new_pages(area + kAreaTrace, 1, kHvFlags));
     const Mfn stub = TRY(stub_frame());
     TRY(map_page(area + kAreaStub, stub, kHvExecute));
     // The L1 tables behind the two windows, so that changing an entry later never allocates.
@@ -136,6 +138,7 @@ void load_cpu_tables(CpuId cpu) {
         : "m"(gdt), "i"(SEL_HV_CS), "r"(SEL_HV_DS), "r"(0), "r"(SEL_TSS)
         : "rax", "memory");
     load_idt();
+    enable_machine_checks();
     wrmsr(kMsrStar, u64{SEL_GUEST_CS32} << 48 | u64{SEL_HV_CS} << 32);
     wrmsr(kMsrLstar, cpu_area(cpu) + kAreaStub);
     wrmsr(kMsrCstar, cpu_area(cpu) + kAreaStub + static_cast<u64>(syscall32_stub - syscall_stub));

@@ -7,6 +7,7 @@
 //   14 is the hypervisor's (the ABI's reserved entries) 0x30000  LDT window, 16 pages: the current vCPU's
 //   LDT, mapped page by page on first use 0x40000  SYSCALL stub: the same frame for every CPU; its code finds
 //   the CPU's stack relative to itself 0x41000  task state segment
+//   0x42000  ring of last events (trace.hpp)
 #pragma once
 
 #include "arch_state/layout.hpp"
@@ -16,7 +17,8 @@
 namespace domus::x86 {
 
 inline constexpr u64 kCpuAreaStride = 512 * kKiB;
-inline constexpr u64 kAreaGdt = 0x20000, kAreaLdt = 0x30000, kAreaStub = 0x40000, kAreaTss = 0x41000;
+inline constexpr u64 kAreaGdt = 0x20000, kAreaLdt = 0x30000, kAreaStub = 0x40000, kAreaTss = 0x41000,
+                     kAreaTrace = 0x42000;
 inline constexpr unsigned kGdtWindowPages = 16, kGdtReservedPage = 14, kLdtWindowPages = 16;
 
 constexpr u64 cpu_area(CpuId cpu) { return layout::kPerCpuArea + cpu.v * kCpuAreaStride; }

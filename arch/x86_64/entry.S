@@ -3,6 +3,7 @@
  * through leave_own. The frame is struct GuestRegs (arch_state/regs.hpp); for an entry from a guest it lies in CpuInfo at the top of the stack.
  */
 #include "arch_state/offsets.hpp"
+#include "arch/patch.inc"
 
 .macro SAVE_GENERAL
         pushq   %rdi
@@ -63,8 +64,10 @@ entry_stubs:
         .endr
         .balign 16
 
+/* RFLAGS is still what was interrupted: a guest may have set DF and AC. */
 entry_common:
         cld
+        FORBID_USER_ACCESS
         SAVE_GENERAL
         xorl    %ebp, %ebp
         movq    %rsp, %rdi
@@ -86,14 +89,16 @@ leave_own:
 own_iret:
         iretq                           /* may fault like guest_iret when it was a guest that an NMI interrupted */
 
-/* Vectors with stacks of their own. Only #DB from a guest goes on as a normal entry, on the primary stack; the rest return as they came. */
+/* Vectors with stacks of their own. #DB and NMI from a guest go on as normal entries, on the primary stack (no other NMI comes before an IRET); the
+ * rest return as they came. */
 entry_ist:
         cld
+        FORBID_USER_ACCESS
         SAVE_GENERAL
         testb   $3, REGS_CS(%rsp)
         jz      1f
-        cmpl    $1, REGS_VECTOR(%rsp)
-        jne     1f
+        cmpl    $2, REGS_VECTOR(%rsp)
+        ja      1f
         movq    %rsp, %rsi
         movq    %rsp, %rdi
         orq     $(STACK_SIZE - 1), %rdi

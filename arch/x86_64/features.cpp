@@ -43,7 +43,7 @@ void detect_revisions(bool arch_caps) {
 
 }  // namespace
 
-void detect_features(bool smep_wanted, bool xsave_wanted) {
+void detect_features(const FeatureOptions& wanted) {
     const CpuidResult leaf0 = cpuid(0), leaf1 = cpuid(1);
     __builtin_memcpy(features.vendor, &leaf0.ebx, 4);
     __builtin_memcpy(features.vendor + 4, &leaf0.edx, 4);
@@ -60,9 +60,10 @@ void detect_features(bool smep_wanted, bool xsave_wanted) {
         const CpuidResult leaf7 = cpuid(7);
         features.tsc_aux = features.tsc_aux || (leaf7.ecx & (1u << 22)) != 0;
         features.fsgsbase = (leaf7.ebx & (1u << 0)) != 0;
-        features.smep = smep_wanted && (leaf7.ebx & (1u << 7)) != 0;
+        features.smep = wanted.smep && (leaf7.ebx & (1u << 7)) != 0;
+        features.smap = wanted.smap && (leaf7.ebx & (1u << 20)) != 0;
     }
-    features.xsave = xsave_wanted && (leaf1.ecx & (1u << 26)) != 0;
+    features.xsave = wanted.xsave && (leaf1.ecx & (1u << 26)) != 0;
     if (features.xsave) {
         const CpuidResult leafd = cpuid(0xd);
         features.xcr0 = u64{leafd.edx} << 32 | leafd.eax;
@@ -75,6 +76,7 @@ void enable_cpu_features() {
     u64 cr4 = kCr4Pae | kCr4De | kCr4Mce | kCr4Osfxsr | kCr4Osxmmexcpt;
     if (features.pge) cr4 |= kCr4Pge;
     if (features.smep) cr4 |= kCr4Smep;
+    if (features.smap) cr4 |= kCr4Smap;
     if (features.fsgsbase) cr4 |= kCr4Fsgsbase;
     if (features.xsave) cr4 |= kCr4Osxsave;
     write_cr4(cr4);

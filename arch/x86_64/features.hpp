@@ -7,7 +7,7 @@
 namespace domus::x86 {
 
 struct Features {
-    bool smep = false, fsgsbase = false, xsave = false, pge = false;
+    bool smep = false, smap = false, fsgsbase = false, xsave = false, pge = false;
     bool tsc_deadline = false, x2apic = false;
     bool tsc_aux = false;            // RDTSCP or RDPID, and with them MSR TSC_AUX
     bool sysenter = false;           // it works in long mode: not on AMD's processors
@@ -20,8 +20,13 @@ struct Features {
 
 extern Features features;
 
-// Fills `features`; what is not wanted (command line) counts as absent.
-void detect_features(bool smep_wanted, bool xsave_wanted);
+// What the command line does not want; it counts as absent.
+struct FeatureOptions {
+    bool smep = true, smap = true, xsave = true;
+};
+
+// Fills `features`.
+void detect_features(const FeatureOptions& wanted);
 // Sets this CPU's CR0, CR4 and XCR0 accordingly.
 void enable_cpu_features();
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  * Copies between the hypervisor and the guest's address space. A fault at one of the marked instructions resumes at its landing (extable.cpp), so
- * that RCX tells how much was left. Callers have checked the address range.
+ * that RCX tells how much was left. Callers have checked the address range. Only here, between ALLOW_USER_ACCESS and FORBID_USER_ACCESS, are
+ * user-accessible pages touched.
  *
  *   size_t raw_copy(void* to, const void* from, size_t n)      returns the bytes not copied
  *   size_t raw_clear(void* to, size_t n)
  */
+#include "arch/patch.inc"
+
 .macro MAY_FAULT at, landing
         .pushsection .extable, "a"
         .quad   \at, \landing
@@ -17,26 +20,32 @@ raw_copy:
         movq    %rdx, %rcx
         andl    $7, %edx
         shrq    $3, %rcx
+        ALLOW_USER_ACCESS
         jz      2f
 1:      rep movsq
 2:      movl    %edx, %ecx
         testl   %edx, %edx
         jz      5f
 3:      rep movsb
-5:      movq    %rcx, %rax
+5:      FORBID_USER_ACCESS
+        movq    %rcx, %rax
         ret
-4:      leaq    (%rdx, %rcx, 8), %rax   /* words left, and the tail */
+4:      FORBID_USER_ACCESS
+        leaq    (%rdx, %rcx, 8), %rax   /* words left, and the tail */
         ret
         MAY_FAULT 1b, 4b
         MAY_FAULT 3b, 5b
 
         .globl raw_copy8
 raw_copy8:                              /* exactly eight bytes */
+        ALLOW_USER_ACCESS
 1:      movq    (%rsi), %rax
 2:      movq    %rax, (%rdi)
+        FORBID_USER_ACCESS
         xorl    %eax, %eax
         ret
-3:      movl    $8, %eax
+3:      FORBID_USER_ACCESS
+        movl    $8, %eax
         ret
         MAY_FAULT 1b, 3b
         MAY_FAULT 2b, 3b
@@ -45,8 +54,10 @@ raw_copy8:                              /* exactly eight bytes */
 raw_clear:
         movq    %rsi, %rcx
         xorl    %eax, %eax
+        ALLOW_USER_ACCESS
 1:      rep stosb
-2:      movq    %rcx, %rax
+2:      FORBID_USER_ACCESS
+        movq    %rcx, %rax
         ret
         MAY_FAULT 1b, 2b
 

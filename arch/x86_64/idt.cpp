@@ -20,15 +20,21 @@ constinit Gate idt[256];
 
 constexpr unsigned kStubSize = 16;
 
-void set_gate(unsigned vector, u8 dpl, u8 ist) {
+void set_gate(unsigned vector, u8 dpl, u8 ist, u16 code_selector = SEL_HV_CS) {
     constexpr u64 kPresent = u64{1} << 47, kInterruptGate = u64{0xe} << 40;
     const u64 target = reinterpret_cast<u64>(entry_stubs) + vector * kStubSize;
-    idt[vector].low = (target & 0xffff) | u64{SEL_HV_CS} << 16 | u64{ist} << 32 | kInterruptGate |
+    idt[vector].low = (target & 0xffff) | u64{code_selector} << 16 | u64{ist} << 32 | kInterruptGate |
                       u64{dpl} << 45 | kPresent | (target >> 16 & 0xffff) << 48;
     idt[vector].high = target >> 32;
 }
 
 }  // namespace
+
+void load_early_idt() {
+    constexpr u16 kBootCode = 8;  // boot.S
+    for (unsigned v = 0; v < 256; v++) set_gate(v, 0, 0, kBootCode);
+    load_idt();
+}
 
 void build_idt() {
     for (unsigned v = 0; v < 256; v++) set_gate(v, 0, 0);

@@ -68,6 +68,7 @@ inline constexpr u32 kMsrEfer = 0xc0000080, kMsrStar = 0xc0000081, kMsrLstar = 0
 inline constexpr u64 kCr0Mp = 1u << 1, kCr0Em = 1u << 2, kCr0Ts = 1u << 3, kCr0Wp = 1u << 16;
 inline constexpr u64 kCr4Tsd = 1u << 2, kCr4De = 1u << 3, kCr4Pae = 1u << 5, kCr4Mce = 1u << 6,
                      kCr4Pge = 1u << 7, kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10,
-                     kCr4Fsgsbase = 1u << 16, kCr4Osxsave = 1u << 18, kCr4Smep = 1u << 20;
+                     kCr4Fsgsbase = 1u << 16, kCr4Osxsave = 1u << 18, kCr4Smep = 1u << 20,
+                     kCr4Smap = 1u << 21;
 
 }  // namespace domus::x86

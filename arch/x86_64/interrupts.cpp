@@ -3,14 +3,17 @@
 #include "arch/interrupts.hpp"
 
 #include <array>
+#include <atomic>
 
 #include "arch/boot_array.hpp"
 #include "arch/cpu.hpp"
 #include "arch/features.hpp"
 #include "arch/smp.hpp"
+#include "arch/time.hpp"
 #include "arch_devices/pic.hpp"
 #include "base/log.hpp"
 #include "drivers/console_input.hpp"
+#include "port/cpu.hpp"
 #include "port/memory.hpp"
 
 namespace domus::x86 {
@@ -151,18 +154,30 @@ Result<> init_interrupts(const AcpiInfo& acpi, const InterruptOptions& options) 
 }
 
 Result<> connect_uart(Uart& uart) {
+    static constinit std::atomic<u32> uart_interrupts{0};
     if (!uart.present() || uart.config().irq == 0) return fail(Error::nodev);
     const IrqHandler receive{[](IrqId line, void* device) {
                                  char text[64];
                                  auto* port = static_cast<Uart*>(device);
+                                 uart_interrupts.fetch_add(1, std::memory_order_relaxed);
+                                 port->acknowledge();
                                  while (const usize n = port->read(text)) console::receive({text, n});
                                  table.eoi(line);
                              },
                              &uart};
     const IrqId irq = TRY(table.claim_gsi(table.isa_gsi(uart.config().irq), receive));
     table.unmask(irq);
+    constexpr u32 kTries = 200, kPauseUs = 100;
+    uart.provoke_interrupt();
+    for (u32 i = 0; i < kTries && uart_interrupts.load(std::memory_order_relaxed) == 0; i++) {
+        delay_us(kPauseUs);
+        (void)port::preempt_wanted();  // the window for interrupts
+    }
     uart.enable_interrupt();
-    return {};
+    if (uart_interrupts.load(std::memory_order_relaxed) != 0) return {};
+    table.detach(irq);
+    table.free(irq);
+    return fail(Error::io);
 }
 
 std::optional<Maddr> io_apic_at(u32 n) {

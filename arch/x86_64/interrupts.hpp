@@ -34,7 +34,8 @@ std::optional<Maddr> io_apic_at(u32 n);
 // A register of the I/O APIC whose window is at this machine address. EINVAL: there is none.
 Result<u32> read_io_apic(u64 base, u32 reg);
 
-// Takes input of a serial port by interrupt (its `irq` option) to console::receive().
+// Takes input of a serial port by interrupt (its `irq` option) to console::receive(). NODEV: it has no
+// interrupt; IO: an interrupt that was provoked did not come. The caller polls then.
 Result<> connect_uart(Uart& uart);
 
 }  // namespace domus::x86

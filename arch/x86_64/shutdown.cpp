@@ -3,6 +3,7 @@
 #include "arch/shutdown.hpp"
 
 #include "abi/xen.hpp"
+#include "arch/crash.hpp"
 #include "arch/insn.hpp"
 #include "arch/interrupts.hpp"
 #include "arch/time.hpp"
@@ -18,11 +19,8 @@ namespace {
 constinit const AcpiInfo* acpi = nullptr;
 constinit ShutdownOptions options;
 
-[[noreturn]] void reboot() {
-    cli();
-    const AcpiInfo none;
-    reset_machine(acpi != nullptr ? *acpi : none, pci_config(), options.reset, [](u32 us) { delay_us(us); });
-    // An exception without a descriptor table shuts the CPU down, which the board turns into a reset.
+// An exception without a descriptor table shuts the CPU down, which the board turns into a reset.
+[[noreturn]] void triple_fault() {
     struct [[gnu::packed]] {
         u16 limit = 0;
         u64 base = 0;
@@ -31,7 +29,19 @@ constinit ShutdownOptions options;
     halt_forever();
 }
 
+[[noreturn]] void reboot() {
+    cli();
+    const AcpiInfo none;
+    reset_machine(acpi != nullptr ? *acpi : none, pci_config(), options.reset, [](u32 us) { delay_us(us); });
+    triple_fault();
+}
+
 }  // namespace
+
+void last_resort() {
+    if (options.noreboot) halt_forever();
+    triple_fault();
+}
 
 void init_shutdown(const AcpiInfo& tables, const ShutdownOptions& wanted) {
     acpi = &tables;
@@ -62,7 +72,7 @@ void machine_shutdown(u32 reason) {
             // ACPI's way goes through enter_sleep(); who comes here has none.
             log(Level::warning, "Dom0 has shut down and asked for power off: the machine stops.");
             halt_forever();
-        case SHUTDOWN_crash: log(Level::error, "Dom0 has crashed."); machine_crashed();
+        case SHUTDOWN_crash: report_dom0_crash();
         default:
             if (reason != SHUTDOWN_reboot) log(Level::error, "Dom0 has shut down, reason {}.", reason);
             if (options.noreboot && reason != SHUTDOWN_reboot) {

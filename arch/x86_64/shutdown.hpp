@@ -11,6 +11,9 @@ struct ShutdownOptions {
     ResetMethod reset = ResetMethod::acpi;
 };
 
+// Where even reporting has failed: the shortest way to a reset.
+[[noreturn]] void last_resort();
+
 // `acpi` lives for ever.
 void init_shutdown(const AcpiInfo& acpi, const ShutdownOptions& options);
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // From the entry stubs to whoever answers: interrupts to their handlers, a guest's exceptions to pv/, our own
 // to the table of expected faults or to the crash report.
+#include <atomic>
+
 #include "arch/cpu.hpp"
 #include "arch/crash.hpp"
 #include "arch/extable.hpp"
 #include "arch/insn.hpp"
 #include "arch/irq_entry.hpp"
+#include "arch/trace.hpp"
 #include "arch_state/layout.hpp"
+#include "base/log.hpp"
 #include "core/vcpu.hpp"
 #include "port/context.hpp"
 #include "port/cpu.hpp"
@@ -21,6 +25,25 @@ namespace domus::x86 {
 namespace {
 
 constexpr u32 kFirstInterrupt = 0x20;
+
+// A page fault of a guest that says "not in user mode": the CPU's own look into the LDT, or an emulator's
+// mistake. QEMU before 8 reads the stack of an IRET in ring 3 as if in ring 0, so that SMAP refuses it: such
+// a CPU runs without.
+bool smap_misreported(const GuestRegs& regs, u64 address) {
+    if ((regs.error_code & (kPfPresent | kPfUser | kPfReserved)) != kPfPresent ||
+        !layout::guest_may_access(address))
+        return false;
+    const u64 cr4 = read_cr4();
+    if ((cr4 & kCr4Smap) == 0) return false;
+    write_cr4(cr4 & ~kCr4Smap);
+    static constinit std::atomic<bool> said{false};
+    if (!said.exchange(true))
+        log(Level::warning,
+            "SMAP: CPU {} applies it to user mode (RIP {:x}, address {:x}), as some emulators do: going on "
+            "without it",
+            port::this_cpu(), regs.rip, address);
+    return true;
+}
 
 // A fault in the LDT window means that a guest used a descriptor whose page is not mapped yet.
 bool map_ldt_on_fault(const GuestRegs& regs, u64 address) {
@@ -50,31 +73,45 @@ void save_selectors(PvVcpu& pv) {
     asm volatile("movw %%gs, %0" : "=m"(pv.gs));
 }
 
+// Of ours: a touch of a guest's memory outside of the copy routines, which no landing may hide.
+bool smap_violation(const GuestRegs& regs, u64 address) {
+    return (regs.error_code & kPfPresent) != 0 && (regs.rflags & kFlagAc) == 0 &&
+           layout::guest_may_access(address) && (read_cr4() & kCr4Smap) != 0;
+}
+
 }  // namespace
 
 extern "C" void trap_from_guest(GuestRegs* regs) {
     const u32 vector = regs->vector;
     if (vector >= kFirstInterrupt && vector != 0x80) {
+        trace(TraceEvent::interrupt, vector, regs->rip);
         handle_interrupt(static_cast<u8>(vector));
         return;
     }
+    if (vector == static_cast<u32>(Trap::nmi)) return handle_nmi(*regs);
     u64 detail = 0;
     if (vector == static_cast<u32>(Trap::page_fault)) {
         detail = read_cr2();
         if (map_ldt_on_fault(*regs, detail)) return;
+        if ((regs->error_code & kPfUser) == 0 && smap_misreported(*regs, detail)) [[unlikely]]
+            return;
     } else if (vector == static_cast<u32>(Trap::debug)) {
         detail = read_dr6();
         write_dr6(0xffff0ff0);
     }
+    trace(TraceEvent::guest_trap, vector | u64{regs->error_code} << 32,
+          vector == static_cast<u32>(Trap::page_fault) ? detail : regs->rip);
     upcall::guest_trap(*cpu_info()->current, *regs, detail);
 }
 
 extern "C" void guest_syscall(GuestRegs* regs) {
     Vcpu& v = *cpu_info()->current;
-    if (v.pv.in_kernel) [[likely]]
+    if (v.pv.in_kernel) [[likely]] {
+        trace(TraceEvent::hypercall, static_cast<u32>(regs->rax), regs->rdi);
         upcall::guest_hypercall(v, *regs);
-    else
+    } else {
         upcall::guest_user_syscall(v, *regs);
+    }
 }
 
 extern "C" void guest_syscall32(GuestRegs* regs) { upcall::guest_syscall32(*cpu_info()->current, *regs); }
@@ -82,11 +119,16 @@ extern "C" void guest_sysenter(GuestRegs* regs) { upcall::guest_sysenter(*cpu_in
 
 extern "C" void trap_from_hypervisor(GuestRegs* regs) {
     if (regs->vector >= kFirstInterrupt) {
+        trace(TraceEvent::interrupt, regs->vector, regs->rip);
         handle_interrupt(static_cast<u8>(regs->vector));
         return;
     }
-    const u64 address = regs->vector == static_cast<u32>(Trap::page_fault) ? read_cr2() : 0;
-    if (regs->vector == static_cast<u32>(Trap::page_fault) && map_ldt_on_fault(*regs, address)) return;
+    const bool page_fault = regs->vector == static_cast<u32>(Trap::page_fault);
+    const u64 address = page_fault ? read_cr2() : 0;
+    if (page_fault) {
+        if (map_ldt_on_fault(*regs, address)) return;
+        if (smap_violation(*regs, address)) crash_on_exception(*regs, address);
+    }
     if (const u64 landing = fault_landing(regs->rip); landing != 0) {
         regs->rip = landing;
         return;
@@ -122,7 +164,7 @@ extern "C" void trap_on_own_stack(GuestRegs* regs) {
             regs->rflags &= ~kFlagTf;
             return;
         case Trap::nmi: handle_nmi(*regs); return;
-        default: crash_on_exception(*regs, 0);
+        default: crash_on_exception(*regs, read_cr2());
     }
 }
 

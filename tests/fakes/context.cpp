@@ -43,6 +43,11 @@ Result<> vcpu_drop_context(Vcpu& v) {
 }
 u32 apic_id(CpuId cpu) { return cpu.v * 2; }
 u32 acpi_id(CpuId cpu) { return cpu.v; }
+NmiReport take_nmis() {
+    const NmiReport taken = context.nmis;
+    context.nmis.count = 0;
+    return taken;
+}
 void machine_shutdown(u32 reason) { panic("machine shutdown, reason {}", reason); }
 
 }  // namespace port

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "port/context.hpp"
+#include "port/machine.hpp"
 
 namespace domus::fakes {
 
@@ -18,6 +19,7 @@ struct Context {
     std::function<Result<>(Vcpu&, const void*)> set_context;
     std::function<void(const Vcpu&, void*)> get_context = [](const Vcpu&, void*) {};
     std::function<Result<>(Vcpu&)> drop_context;
+    port::NmiReport nmis;  // what take_nmis() finds
     void reset() { *this = Context(); }
 };
 extern Context context;

@@ -9,8 +9,13 @@ import sys
 import time
 
 from qemu.machine import BUILD, Ended
-from system import boots, guests, processors, refusals, toolstack
+from system import boots, crashes, grub, guests, processors, protection, refusals, toolstack
 from system.case import Case, Context, Failed, slug
+
+
+def all_cases() -> list[Case]:
+    return [case for subject in (boots, crashes, grub, guests, processors, protection, refusals, toolstack)
+            for case in subject.cases()]
 
 
 def run_case(case: Case, hypervisor: str, seed: int, slowness: float) -> str | None:
@@ -48,7 +53,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    everything = boots.cases() + guests.cases() + processors.cases() + refusals.cases() + toolstack.cases()
+    everything = all_cases()
     chosen = [case for case in everything
               if (options.all or options.only or case.quick) and
               (not options.only or any(text in case.name for text in options.only))]

@@ -127,6 +127,20 @@ def interactive(context: Context):
     expect(reason == "guest-shutdown", f"poweroff -f ended the machine by {reason}")
 
 
+def polled_console(uart: str):
+    """A serial port whose interrupt does not come, or is not used, is polled: typing works all the same."""
+
+    def run(context: Context):
+        with Machine(context.config(hypervisor_options=f"com1={uart}"), context.log) as vm:
+            vm.expect(r"serial port has no working interrupt \([A-Z]+\): polled instead", context.limit(60))
+            prompt(vm, context)
+            command(vm, context, "echo typed $((6 * 7))\n", r"^typed 42$")
+            command(vm, context, "echo a line that is longer than the receiver can hold at once\n",
+                    r"^a line that is longer than the receiver can hold at once$")
+
+    return run
+
+
 def reboots(context: Context):
     """reboot -f really starts the machine anew: dom0 comes up a second time, with a fresh uptime."""
     with Machine(context.config(reboot=True), context.log) as vm:
@@ -179,6 +193,8 @@ def cases() -> list[Case]:
         Case("pc, 1 CPU, 768M: CPUs, clock, disks and network cards",
              boots(cpus=1, memory="768M", dom0_memory="512M"), True),
         Case("the console is interactive; poweroff -f powers off", interactive, True),
+        Case("console input without an interrupt", polled_console("115200,8n1,0x3f8,0"), True),
+        Case("console input with a wrong interrupt", polled_console("115200,8n1,0x3f8,7")),
         Case("reboot -f starts the machine anew", reboots, True),
         Case("reboot -f with -no-reboot ends QEMU by a reset", resets, True),
         Case("a whole userland: gcc, make, dpkg, apt, stress-ng", full_root(10), True, ("dom0", "full-root")),

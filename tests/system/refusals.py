@@ -143,7 +143,7 @@ def refuses(change, pattern: str):
             change(config, context.folder)
         with Machine(config, context.log) as vm:
             if in_memory:
-                debugger = Debugger(context.folder / "gdb")
+                debugger = Debugger(context.folder / "gdb", vm)
                 debugger.run_to(entry_address(context.hypervisor))
                 change(debugger)
                 debugger.detach()
@@ -166,6 +166,21 @@ def refuses(change, pattern: str):
     return run
 
 
+def names_the_need(context: Context):
+    """Too small machines are told how much they need; with that much dom0's kernel starts."""
+    line = r"Domus cannot start: the machine has (\d+) MiB of usable memory; .* need at least (\d+) MiB.* (\d+) MiB or more\.$"
+    for memory in ("96M", "128M", "160M"):
+        config = context.config(memory=memory)
+        with Machine(config, context.log) as vm:
+            found = vm.expect(line, context.limit(60))
+        has, need, advice = (int(found.group(number)) for number in (1, 2, 3))
+        expect(int(memory[:-1]) - 2 <= has <= int(memory[:-1]), f"it says that {memory} are {has} MiB")
+        expect(has < need < advice, f"it says that {has} MiB are fewer than {need} and advises {advice}")
+    config = context.config(memory=f"{advice}M", dom0_memory="-16M")
+    with Machine(config, context.log) as vm:
+        vm.expect(r"Linux version", context.limit(60))
+
+
 # What docs/command-line.md promises of these words: a line in the log, and no other effect.
 NOT_UNDERSTOOD = ("dom0_mem=banana", "com1=fast", "dom0_max_vcpus=some")
 UNKNOWN = ("nonsense=1",)
@@ -185,4 +200,5 @@ def tolerates_bad_options(context: Context):
 
 def cases() -> list[Case]:
     tolerated = Case("options that are unknown or not understood are named, and dom0 boots", tolerates_bad_options, True)
-    return [tolerated] + [Case(f"refusal: {name}", refuses(change, pattern), True) for name, change, pattern in TABLE]
+    need = Case("too little memory: it says how much is needed, and that is enough", names_the_need, True)
+    return [tolerated, need] + [Case(f"refusal: {name}", refuses(change, pattern), True) for name, change, pattern in TABLE]

@@ -165,5 +165,30 @@ TEST(FreeRanges, AgainstAPagewiseModel) {
     }
 }
 
+TEST(MemoryNeed, Sums) {
+    MemoryMap map;
+    map.add(0, 0x9f000, 1);
+    map.add(kMiB, 127 * kMiB, 1);
+    const MemoryNeed need = memory_need(map, 3 * kMiB, 8 * kMiB, 12 * kMiB, 60 * kMiB, 34 * kMiB);
+    EXPECT_EQ(need.hypervisor, (1 + 3 + 10 + 4) * kMiB) << "one GiB's metadata for both regions";
+    EXPECT_EQ(need.modules, 20 * kMiB);
+    EXPECT_EQ(need.unpacking, 94 * kMiB);
+    EXPECT_EQ(need.building, (60 + 60 + 24) * kMiB);
+    EXPECT_EQ(need.total(), (18 + 20 + 144) * kMiB);
+    EXPECT_EQ(memory_need(map, 0, 0, 0, 2 * kMiB, 34 * kMiB).total(), (15 + 2 + 34) * kMiB)
+        << "a large decoder";
+    const MemoryNeed plain = memory_need(map, 3 * kMiB, 64 * kMiB, 12 * kMiB, 0, 34 * kMiB);
+    EXPECT_EQ(plain.unpacking, 0u);
+    EXPECT_EQ(plain.total(), (18 + 64 + 12 + 64 + 24) * kMiB);
+}
+
+TEST(MemoryNeed, MetadataFollowsMemory) {
+    MemoryMap map;
+    map.add(kMiB, 3 * kGiB - kMiB, 1);
+    map.add(4 * kGiB, 2 * kGiB, 1);
+    map.add(100 * kGiB, kGiB, 2);  // reserved: none
+    EXPECT_EQ(memory_need(map, 0, 0, 0, 0, 0).hypervisor, (1 + 4 + 5 * 10) * kMiB);
+}
+
 }  // namespace
 }  // namespace domus

@@ -209,6 +209,31 @@ TEST(Multiboot2, EfiMapOnlyWithoutAnother) {
     EXPECT_EQ(b.memory.regions()[1].type, MemoryType::nvs);
 }
 
+TEST(Multiboot2, EfiMapIsKeptBesideAnother) {
+    Tags t;
+    t.tag(kMb2EfiMemoryMap,
+          bytes_of(u32{40}, u32{1}, EfiMemoryDescriptor{6, 0, 0x7f000000, 0, 16, 0x800000000000000f}));
+    t.tag(kMb2MemoryMap, bytes_of(u32{24}, u32{0}, Mb2MapEntry{0, 0x9f000, 1, 0}));
+    BootInfo b;
+    ASSERT_TRUE(read_multiboot(kMultiboot2Magic, Maddr(t.finish()), t.m.reader(), b));
+    ASSERT_EQ(b.memory.regions().size(), 1u);
+    ASSERT_EQ(b.efi_ranges, 1u);
+    EXPECT_EQ(b.efi_map[0].start, 0x7f000000u);
+    EXPECT_EQ(b.efi_map[0].pages, 16u);
+    EXPECT_EQ(b.efi_map[0].type, 6u);
+    EXPECT_EQ(b.efi_map[0].attributes, 0x800000000000000fu);
+}
+
+TEST(Multiboot2, TooLongEfiMapIsCut) {
+    Tags t;
+    std::string map = bytes_of(u32{40}, u32{1});
+    for (u64 i = 0; i < 600; i++) map += bytes_of(EfiMemoryDescriptor{7, 0, i << 20, 0, 1, 0});
+    t.tag(kMb2EfiMemoryMap, map);
+    BootInfo b;
+    ASSERT_TRUE(read_multiboot(kMultiboot2Magic, Maddr(t.finish()), t.m.reader(), b));
+    EXPECT_EQ(b.efi_ranges, b.efi_map.size());
+}
+
 // Random and randomly damaged input must never be read out of bounds (the sanitizers watch) nor loop for
 // ever.
 TEST(Multiboot, SurvivesGarbage) {

@@ -246,6 +246,10 @@ TEST_F(IrqTableTest, ClaimedLineIsRefusedToOthers) {
     EXPECT_EQ(calls, 1u) << "still the hypervisor's, and not masked by the map";
     table.allocate_gsi(Gsi(3)).value();
     EXPECT_EQ(table.claim_gsi(Gsi(3), handler).error(), Error::busy);
+    // Given back: free for a guest.
+    table.detach(irq);
+    table.free(irq);
+    EXPECT_TRUE(table.attach(table.allocate_gsi(Gsi(4)).value(), handler));
 }
 
 TEST_F(IrqTableTest, IsaOverrides) {

@@ -48,7 +48,7 @@ struct FakeUart : fakes::IoBus {
                 return static_cast<u8>(c);
             }
             case 1: return ier;
-            case 2: return fifo ? 0xc1 : 0x01;
+            case 2: request = false; return fifo ? 0xc1 : 0x01;
             case 5:
                 if (!dead) used = 0;
                 return (used == 0 ? 0x60u : 0u) | (input.empty() ? 0u : 1u);
@@ -70,13 +70,14 @@ struct FakeUart : fakes::IoBus {
                 if ((lcr & 0x80) != 0)
                     divisor = (divisor & 0xff) | v << 8;
                 else
-                    ier = v & 0x0f;
+                    ier = v & 0x0f, request = request || ((v & 2) != 0 && used == 0);
                 break;
             case 3: lcr = v; break;
             case 4: mcr = v; break;
             default: break;
         }
     }
+    bool request = false;  // the transmitter's interrupt
     bool absent = false, dead = false, fifo = true;
     u32 ier = 0, lcr = 0, mcr = 0, divisor = 0, used = 0, reads = 0;
     std::string sent;
@@ -93,6 +94,21 @@ TEST(Uart, ProgramsThePort) {
     EXPECT_EQ(hw.lcr, 0x02u | 0x04 | 0x18);
     EXPECT_EQ(hw.mcr, 0x0bu);
     EXPECT_EQ(hw.ier, 0u);
+    uart.enable_interrupt();
+    EXPECT_EQ(hw.ier, 1u);
+}
+
+TEST(Uart, ProvokesAnInterruptThatCanBeAcknowledged) {
+    FakeUart hw;
+    Uart uart;
+    uart.provoke_interrupt();
+    EXPECT_EQ(hw.ier, 0u) << "no port yet";
+    ASSERT_TRUE(uart.init(kCom1));
+    uart.provoke_interrupt();
+    EXPECT_EQ(hw.ier, 3u);
+    EXPECT_TRUE(hw.request);
+    uart.acknowledge();
+    EXPECT_FALSE(hw.request);
     uart.enable_interrupt();
     EXPECT_EQ(hw.ier, 1u);
 }

@@ -175,6 +175,62 @@ TEST_F(PlatformOp, Firmware) {
     EXPECT_EQ(call(o), -EINVAL);
 }
 
+TEST_F(PlatformOp, Efi) {
+    platform().efi = {.version = 0x20046,
+                      .runtime_version = 0,
+                      .tables = 0x7f000000,
+                      .table_count = 9,
+                      .firmware_revision = 0x10000,
+                      .vendor = u"EDK",
+                      .find_range = [](u64 address, Platform::Efi::Range& r) {
+                          r = {.start = 0x1000, .bytes = 0x3000, .attributes = 15, .type = 6};
+                          return address >= 0x1000 && address < 0x4000;
+                      }};
+    xen_platform_op_t o{};
+    o.cmd = XENPF_firmware_info;
+    auto& f = o.u.firmware_info;
+    const auto ask = [&](u32 index) {
+        f.type = XEN_FW_EFI_INFO;
+        f.index = index;
+        return call(o);
+    };
+    EXPECT_EQ(ask(XEN_FW_EFI_CONFIG_TABLE), 0);
+    EXPECT_EQ(f.u.efi_info.cfg.addr, 0x7f000000u);
+    EXPECT_EQ(f.u.efi_info.cfg.nent, 9u);
+    EXPECT_EQ(ask(XEN_FW_EFI_VERSION), 0);
+    EXPECT_EQ(f.u.efi_info.version, 0x20046u);
+    EXPECT_EQ(ask(XEN_FW_EFI_RT_VERSION), -ENODEV);
+    platform().efi.runtime_version = 0x20046;
+    EXPECT_EQ(ask(XEN_FW_EFI_RT_VERSION), 0);
+
+    set_handle(f.u.efi_info.vendor.name, at(0x200));
+    f.u.efi_info.vendor.bufsz = 8;
+    EXPECT_EQ(ask(XEN_FW_EFI_VENDOR), 0);
+    EXPECT_EQ(f.u.efi_info.vendor.revision, 0x10000u);
+    EXPECT_EQ(get<u64>(0x200), 0x004b00440045u) << "EDK and a zero";
+    f = {};
+    put(0x206, u16{0x7777});
+    set_handle(f.u.efi_info.vendor.name, at(0x200));
+    f.u.efi_info.vendor.bufsz = 6;
+    EXPECT_EQ(ask(XEN_FW_EFI_VENDOR), -ENOBUFS);
+    EXPECT_EQ(get<u16>(0x206), 0x7777) << "written beyond the buffer";
+
+    f = {};
+    f.u.efi_info.mem.addr = 0x2000, f.u.efi_info.mem.size = ~u64{0} - 0x2000;
+    EXPECT_EQ(ask(XEN_FW_EFI_MEM_INFO), 0);
+    EXPECT_EQ(f.u.efi_info.mem.size, 0x2000u);
+    EXPECT_EQ(f.u.efi_info.mem.type, 6u);
+    EXPECT_EQ(f.u.efi_info.mem.attr, 15u);
+    f.u.efi_info.mem.size = 0x10;
+    EXPECT_EQ(ask(XEN_FW_EFI_MEM_INFO), 0);
+    EXPECT_EQ(f.u.efi_info.mem.size, 0x10u);
+    f.u.efi_info.mem.addr = 0x4000;
+    EXPECT_EQ(ask(XEN_FW_EFI_MEM_INFO), -ESRCH);
+    EXPECT_EQ(ask(XEN_FW_EFI_PCI_ROM), -ENOENT);
+    EXPECT_EQ(ask(99), -EINVAL);
+    platform().efi = {};
+}
+
 u32 slept;
 TEST_F(PlatformOp, Sleep) {
     slept = 0;

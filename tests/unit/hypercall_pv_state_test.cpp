@@ -84,6 +84,14 @@ TEST_F(PvState, TrapTable) {
     EXPECT_FALSE(traps[14].present());
 }
 
+TEST_F(PvState, TheGateOfNmisIsTheirCallback) {
+    put(0, std::vector{trap(2, kKernelAddress, 0x10, 4), trap(0, 0)});
+    EXPECT_EQ(run(__HYPERVISOR_set_trap_table, at(0)), 0);
+    EXPECT_EQ(vcpu.pv.nmi_callback, kKernelAddress);
+    EXPECT_EQ(run(__HYPERVISOR_set_trap_table, 0), 0);
+    EXPECT_EQ(vcpu.pv.nmi_callback, 0u);
+}
+
 TEST_F(PvState, TrapTableIsPreemptible) {
     std::vector<trap_info_t> list;
     for (unsigned i = 0; i < 256; i++) list.push_back(trap(static_cast<u8>(i), kKernelAddress + i));

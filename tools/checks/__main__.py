@@ -15,8 +15,7 @@ from pathlib import Path
 
 from checks import tree
 from qemu.machine import BUILD as RELATIVE_BUILD
-from system import boots, guests, refusals, toolstack
-from system.__main__ import run as run_system
+from system.__main__ import all_cases, run as run_system
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = RELATIVE_BUILD.resolve()
@@ -118,7 +117,7 @@ def command_checks(tally: Tally):
 
 def system_tests(tally: Tally, everything: bool, hypervisor: Path, only: tuple[str, ...] = ()):
     seed = random.SystemRandom().randrange(1 << 32)
-    cases = [case for case in boots.cases() + guests.cases() + refusals.cases() + toolstack.cases()
+    cases = [case for case in all_cases()
              if (everything or case.quick) and (not only or any(text in case.name for text in only))]
     print(f"system tests of {hypervisor.relative_to(ROOT)}: {len(cases)}, seed {seed}", flush=True)
     passed, failed = run_system(cases, str(hypervisor), seed, float(os.environ.get("DOMUS_SLOWNESS", "1")))

@@ -4,7 +4,7 @@
 packages_build="g++ binutils cmake ninja-build libxen-dev dpkg-dev xz-utils ca-certificates"
 packages_image="python3 binutils kmod"
 packages_run="$packages_image qemu-system-x86 e2fsprogs"
-packages_test="libgtest-dev clang-19 lld-19 clang-format-19 clang-tidy-19 grub-common grub-pc-bin xorriso mtools"
+packages_test="libgtest-dev clang-19 lld-19 clang-format-19 clang-tidy-19 grub-common grub-pc-bin grub-efi-amd64-bin ovmf xorriso mtools"
 packages_bench="gcc libc6-dev"
 
 has_package() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

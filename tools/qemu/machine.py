@@ -38,22 +38,34 @@ class Config:
     hypervisor_options: str = ""  # more for the hypervisor's
     devices: list[str] = field(default_factory=list)  # more of QEMU's arguments
     modules: list[str] | None = None  # instead of kernel and initrd: each "FILE ARGUMENTS"
+    boot: list[str] | None = None  # QEMU's words for the medium to boot from, instead of loading all that itself
     reboot: bool = False  # let a reset start the machine again instead of ending QEMU
     qemu: str = "qemu-system-x86_64"
 
-    def command(self) -> list[str]:
-        """QEMU's command line, without any console or monitor."""
+    def options(self) -> str:
+        """The hypervisor's command line."""
+        return (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory} loglvl=all guest_loglvl=all "
+                f"{self.hypervisor_options}").strip()
+
+    def kernel_arguments(self) -> str:
+        """dom0's command line."""
+        return f"console=hvc0 {self.append}".strip()
+
+    def _direct_boot(self) -> list[str]:
         modules = self.modules
         if modules is None:
-            modules = [f"{self.kernel} console=hvc0 {self.append}".strip(), self.initrd]
-        options = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory} loglvl=all guest_loglvl=all "
-                   f"{self.hypervisor_options}").strip()
-        words = [self.qemu, "-accel", self.accel, "-machine", self.machine, "-cpu", self.cpu, "-smp", str(self.cpus),
-                 "-m", self.memory, "-display", "none", "-nodefaults", "-no-user-config",
-                 "-kernel", self.hypervisor, "-append", options]
+            modules = [f"{self.kernel} {self.kernel_arguments()}", self.initrd]
+        words = ["-kernel", self.hypervisor, "-append", self.options()]
         if modules:
             # QEMU splits at commas; a doubled comma stands for one.
             words += ["-initrd", ",".join(module.replace(",", ",,") for module in modules)]
+        return words
+
+    def command(self) -> list[str]:
+        """QEMU's command line, without any console or monitor."""
+        words = [self.qemu, "-accel", self.accel, "-machine", self.machine, "-cpu", self.cpu, "-smp", str(self.cpus),
+                 "-m", self.memory, "-display", "none", "-nodefaults", "-no-user-config"]
+        words += self.boot if self.boot is not None else self._direct_boot()
         if not self.reboot:
             words.append("-no-reboot")
         return words + self.devices
@@ -77,6 +89,8 @@ class Machine:
         self._folder = Path(tempfile.mkdtemp(prefix="domus-qemu-"))
         self._log = open(log, "w", encoding="utf-8") if log else None
         self._qmp_buffer = b""
+        self._answers: dict[int, object] = {}  # to commands of monitor(), by their ids
+        self._commands = 0
         self._selector = selectors.DefaultSelector()
         self._console = self._listen("console")
         self._qmp = self._listen("qmp")
@@ -139,6 +153,21 @@ class Machine:
         except OSError:
             pass
 
+    def monitor(self, line: str, timeout: float = 60) -> str:
+        """Runs a command of QEMU's monitor for people and returns what it prints."""
+        self._commands += 1
+        number = self._commands
+        message = {"execute": "human-monitor-command", "arguments": {"command-line": line}, "id": number}
+        try:
+            self._qmp.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            raise Ended(f"the machine ended before '{line}'") from None
+        deadline = time.monotonic() + timeout
+        while number not in self._answers:
+            if time.monotonic() >= deadline or not self._pump(deadline):
+                raise Ended(f"QEMU did not answer '{line}'")
+        return str(self._answers.pop(number)).replace("\r", "")
+
     def type(self, text: str):
         """Types on the console."""
         try:
@@ -168,7 +197,9 @@ class Machine:
         *lines, self._qmp_buffer = (self._qmp_buffer + data).split(b"\n")
         for line in lines:
             message = json.loads(line)
-            if message.get("event") == "SHUTDOWN":
+            if "id" in message:
+                self._answers[message["id"]] = message.get("return", message)
+            elif message.get("event") == "SHUTDOWN":
                 self.shutdown_reason = message["data"]["reason"]
             elif message.get("event") == "RESET" and message["data"].get("guest"):
                 self.resets += 1
@@ -196,6 +227,12 @@ class Machine:
                 raise Ended(f"no /{pattern}/ on the console within {timeout:.0f} s; {self.last_words()}")
             if not self._pump(deadline):
                 raise Ended(f"the machine ended ({self.shutdown_reason}) without /{pattern}/; {self.last_words()}")
+
+    def watch(self, seconds: float):
+        """Reads what the console says for so long, or until the machine ends."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._pump(deadline):
+            pass
 
     def wait(self, timeout: float) -> str:
         """Waits until the machine ends by itself; returns the reason that QEMU gives for it."""

@@ -145,6 +145,7 @@ void IrqTable::detach(IrqId irq) {
     {
         LockGuard guard(l.lock);
         l.handler = {};
+        l.claimed = false;
         l.masked = true;
         l.in_service = l.replay = false;
         if (l.kind != Kind::free) hardware_mask(irq.v, true);

@@ -24,7 +24,8 @@ struct alignas(16) CpuInfo {
     CpuId cpu;
     std::atomic<u32> work;  // port::Work bits
     u64 scratch;            // SYSCALL entry parks RSP here
-    u64 reserved[2];        // to a multiple of 16
+    u64 trace_count;        // events written to the CPU's ring (arch/x86_64/trace.hpp)
+    u64 reserved;           // to a multiple of 16
 };
 static_assert(sizeof(CpuInfo) % 16 == 0);
 

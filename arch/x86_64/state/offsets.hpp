@@ -39,3 +39,6 @@
 #define SEL_LDT 0xe050
 
 #define VECTOR_SYSCALL 0x100
+
+// Features that code is patched for (arch_state/patch.hpp).
+#define PATCH_SMAP 0
