@@ -224,9 +224,24 @@ class Machine:
                 self._position = found.end()
                 return found
             if time.monotonic() >= deadline:
-                raise Ended(f"no /{pattern}/ on the console within {timeout:.0f} s; {self.last_words()}")
+                problem = f"no /{pattern}/ on the console within {timeout:.0f} s; {self.last_words()}"
+                self._inquest()
+                raise Ended(problem)
             if not self._pump(deadline):
                 raise Ended(f"the machine ended ({self.shutdown_reason}) without /{pattern}/; {self.last_words()}")
+
+    def _inquest(self):
+        """Puts into the log what a hang may be found by: who runs where, the last events, and every CPU's registers."""
+        try:
+            self.type("\x01\x01\x01rT\x01\x01\x01")  # the hypervisor's own view, if it still answers
+            self.watch(3)
+            for _ in range(3):
+                registers = self.monitor("info registers -a", timeout=10)
+                if self._log:
+                    self._log.write(f"\n--- registers at {self.elapsed():.1f} s ---\n{registers}")
+                self.watch(0.3)
+        except Ended:
+            pass
 
     def watch(self, seconds: float):
         """Reads what the console says for so long, or until the machine ends."""
@@ -239,7 +254,9 @@ class Machine:
         deadline = time.monotonic() + timeout
         while self._pump(deadline):
             if time.monotonic() >= deadline:
-                raise Ended(f"still running after {timeout:.0f} s; {self.last_words()}")
+                problem = f"still running after {timeout:.0f} s; {self.last_words()}"
+                self._inquest()
+                raise Ended(problem)
         try:
             self.exit_status = self.process.wait(30)
         except subprocess.TimeoutExpired:
