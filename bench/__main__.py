@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`domus bench`: whole boots of dom0, from power-on to power-off, and a guest's life, in instructions.
+"""`domus bench`: single operations, whole boots of dom0 from power-on to power-off, and a guest's life, in instructions.
 
 Both hypervisors get the same machine: one CPU, no network, and a clock that counts instructions
 (-icount), so that a run repeats almost exactly and does not depend on how busy this computer is.
@@ -14,6 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import operations
 from qemu.machine import BUILD, Config, Ended, Machine
 from qemu.run import failures
 
@@ -21,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 DETERMINISTIC = ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1", "-nic", "none"]
 
 
+OPERATIONS = "operations"
 GUEST = "guest's life"  # create, boot, save, restore, destroy; 128 MiB
 
 
@@ -127,13 +129,24 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one boot")
     parser.add_argument("--record", action="store_true", help="also write bench/results/DATE-COMMIT.json, to commit")
     parser.add_argument("--only", choices=("domus", "reference"))
-    parser.add_argument("--work", action="append", choices=[work.name for work in WORKS], help="only this work")
+    parser.add_argument("--work", action="append", choices=[OPERATIONS, *(work.name for work in WORKS)],
+                        help="only this work")
     options = parser.parse_args()
     hypervisors = {"reference": str(BUILD / "reference-hypervisor/xen.elf"), "domus": str(BUILD / "domus.elf")}
     wanted = [work for work in WORKS if options.work is None or work.name in options.work]
     needed = {work.without for work in wanted}
     counts: list[Count] = []
+    single: list[operations.Operation] = []
     failed = []
+    for name, path in hypervisors.items():
+        if options.only not in (None, name) or OPERATIONS not in (options.work or [OPERATIONS]):
+            continue
+        print(f"measuring {name}: {OPERATIONS}…", flush=True)
+        try:
+            single += operations.measure(name, path, DETERMINISTIC, options.timeout)
+        except Ended as problem:
+            failed.append(f"{name}: {OPERATIONS}: {problem}")
+            print(f"  failed: {problem}", flush=True)
     for work in WORKS:
         for name, path in hypervisors.items():
             if options.only not in (None, name) or not (work in wanted or work.name in needed):
@@ -148,10 +161,14 @@ def main() -> int:
             except Ended as problem:
                 failed.append(f"{name}: {work.name}: {problem}")
                 print(f"  failed: {problem}", flush=True)
-    if not counts:
+    if not counts and not single:
         raise Ended("nothing could be measured")
-    show(counts)
-    result = json.dumps({**facts(), "works": [asdict(count) for count in counts], "failed": failed}, indent=2) + "\n"
+    if single:
+        operations.show(single)
+    if counts:
+        show(counts)
+    result = json.dumps({**facts(), "works": [asdict(count) for count in counts],
+                         "operations": [asdict(operation) for operation in single], "failed": failed}, indent=2) + "\n"
     (BUILD / "bench/result.json").write_text(result, encoding="utf-8")
     if options.record:
         where = HERE / "results"

@@ -117,7 +117,7 @@ s64 start_vcpu(u32 id, void (*main)(u32)) {
     started[id] = main;
     cpu(id) = Cpu{.id = id};
     context = {};
-    context.flags = VGCF_in_kernel | VGCF_online;
+    context.flags = VGCF_in_kernel;  // not VGCF_online: with it the reference's VCPUOP_up wakes nobody
     context.user_regs.rip = number(vcpu_start);
     context.user_regs.rsp = reinterpret_cast<u64>(cpu_stacks[id]) + CPU_STACK_SIZE;
     context.user_regs.cs = FLAT_KERNEL_CS;
