@@ -18,17 +18,12 @@ namespace {
 constexpr u64 kFlagsOfGuest = ~(kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVip | 0xffffffff00000000u);
 }  // namespace
 
-Result<IretTarget> iret_target(const GuestRegs& now, const iret_context& frame) {
+Result<IretTarget> load_iret_frame(GuestRegs& r, const iret_context& frame) {
     if (!canonical(frame.rip)) return fail(Error::inval);
-    IretTarget t{.regs = now};
-    GuestRegs& r = t.regs;
     r.rax = frame.rax;
     r.rip = frame.rip;
     r.rsp = frame.rsp;
     r.rflags = (frame.rflags & kFlagsOfGuest) | kFlagIf | kFlagFixed;
-    t.events_masked = (frame.rflags & kFlagIf) == 0;
-    t.iopl = static_cast<u32>((frame.rflags & kFlagIopl) >> 12);
-    t.to_user = (frame.cs & 3) == 3;
     if ((frame.flags & VGCF_in_syscall) != 0) {
         // Discards cs, ss, rcx and r11, as SYSRET does.
         r.cs = FLAT_USER_CS64;
@@ -44,17 +39,18 @@ Result<IretTarget> iret_target(const GuestRegs& now, const iret_context& frame) 
         // Not by SYSRET: the exit path must restore everything.
         r.vector = 0;
     }
-    return t;
+    return IretTarget{.to_user = (frame.cs & 3) == 3,
+                      .events_masked = (frame.rflags & kFlagIf) == 0,
+                      .iopl = static_cast<u32>((frame.rflags & kFlagIopl) >> 12)};
 }
 
 Result<> iret(Vcpu& v, GuestRegs& regs) {
     const iret_context frame = TRY(GuestIn<iret_context>(regs.rsp).read());
-    const IretTarget target = TRY(iret_target(regs, frame));
+    const IretTarget target = TRY(load_iret_frame(regs, frame));
     if (target.to_user) {
         if (v.pv.user_table == kNoMfn) return fail(Error::fault);
         port::enter_user_mode(v);
     }
-    regs = target.regs;
     v.pv.in_nmi = false;
     if ((v.domain->vm_assist & (u64{1} << VMASST_TYPE_architectural_iopl)) != 0) v.pv.iopl = target.iopl;
     // The exit path looks for pending events after this store.

@@ -10,17 +10,16 @@
 
 namespace domus::pv {
 
-// What a frame asks for.
+// What a frame asks for beyond registers.
 struct IretTarget {
-    GuestRegs regs;        // complete: what the vCPU goes on with
     bool to_user = false;  // leave guest kernel mode
     bool events_masked = false;
     u32 iopl = 0;  // I/O privilege level in the frame; counts for guests with VMASST_TYPE_architectural_iopl
 };
 
-// Computes the target from the frame and the current registers. EINVAL: an instruction pointer that is not
-// canonical.
-Result<IretTarget> iret_target(const GuestRegs& now, const iret_context& frame);
+// Sets the registers to what the frame says, in place: every exception of a guest ends here. EINVAL, and
+// nothing changed: an instruction pointer that is not canonical.
+Result<IretTarget> load_iret_frame(GuestRegs& r, const iret_context& frame);
 
 // The whole operation on the current vCPU. The error, EFAULT for an unreadable frame or as above, means that
 // the domain has to be crashed: there is nowhere to return to.

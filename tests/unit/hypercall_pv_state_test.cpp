@@ -293,12 +293,13 @@ TEST_F(PvState, IretStaysInKernelWithEventsMasked) {
 TEST_F(PvState, IretBySysret) {
     iret_context f{};
     f.flags = VGCF_in_syscall, f.rip = 0x401000, f.cs = 0x33, f.rflags = 0x202, f.rcx = 9, f.r11 = 9;
-    const auto t = pv::iret_target(regs, f);
+    const auto t = pv::load_iret_frame(regs, f);
     ASSERT_TRUE(t);
-    EXPECT_EQ(t->regs.rcx, 0x401000u);
-    EXPECT_EQ(t->regs.r11, 0x202u);
-    EXPECT_EQ(t->regs.cs, u64{FLAT_USER_CS64});
-    EXPECT_EQ(t->regs.vector, kSyscallVector);
+    EXPECT_TRUE(t->to_user);
+    EXPECT_EQ(regs.rcx, 0x401000u);
+    EXPECT_EQ(regs.r11, 0x202u);
+    EXPECT_EQ(regs.cs, u64{FLAT_USER_CS64});
+    EXPECT_EQ(regs.vector, kSyscallVector);
 }
 
 TEST_F(PvState, BadIretCrashesTheDomain) {
