@@ -79,9 +79,12 @@ void msi_write(PciConfig& pci, const MsiPlace& p, const MsiMessage& m, bool mask
                               masked ? control | kEntryMasked : control & ~kEntryMasked);
         return;
     }
+    const u32 mask_bits = p.maskable ? pci.read<u32>(p.device, mask_register(p)) : 0;
+    if (p.maskable) pci.write<u32>(p.device, mask_register(p), ~u32{0});
     pci.write<u32>(p.device, p.capability + kMsiAddress, low);
     if (p.wide) pci.write<u32>(p.device, p.capability + kMsiAddressHigh, high);
     pci.write<u16>(p.device, data_register(p), static_cast<u16>(m.data));
+    if (p.maskable) pci.write<u32>(p.device, mask_register(p), mask_bits);
 }
 
 void msi_enable(PciConfig& pci, const MsiPlace& p, u32 messages) {

@@ -36,7 +36,7 @@ Result<MsiPlace> msi_find(PciConfig& pci, PciAddress device);
 // `bar`: where the BAR that holds the table starts in machine memory. EINVAL: the table has no such entry.
 Result<MsiPlace> msix_find(PciConfig& pci, PciAddress device, u16 entry, u64 bar);
 
-// Writes address and data. MSI-X: the entry is masked meanwhile and then as `masked` says.
+// Writes address and data. What can be masked is masked meanwhile. MSI-X: the entry is then as `masked` says.
 void msi_write(PciConfig& pci, const MsiPlace& place, const MsiMessage& message, bool masked);
 
 // Switches the capability on, legacy interrupts of the device off. MSI: for `messages` (a power of two)

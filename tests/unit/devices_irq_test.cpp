@@ -201,7 +201,14 @@ TEST_F(IrqTableTest, AffinityMovesWithTheNextInterrupt) {
     EXPECT_EQ(fired.size(), 2u);
     table.deliver(CpuId(0), vector_of(irq));
     EXPECT_EQ(fired.size(), 3u);
-    EXPECT_EQ(vectors[1].line[old].load(), kNoLine) << "given back after the first arrival at the new place";
+    EXPECT_EQ(vectors[1].line[old].load(), kLineLeft)
+        << "given back after the first arrival at the new place";
+    EXPECT_TRUE(vectors[1].free_run(old, 1));
+    const int eois = hw.eois;
+    table.deliver(CpuId(1), old);  // one that was on its way all the time
+    EXPECT_EQ(hw.eois, eois + 1);
+    EXPECT_EQ(fired.size(), 3u);
+    EXPECT_EQ(table.stray_interrupts(), 0u);
     EXPECT_EQ(table.set_affinity(irq, CpuId(2)).error(), Error::nospc)
         << "APIC IDs from 255 on are out of reach";
     EXPECT_EQ(table.set_affinity(irq, CpuId(3)).error(), Error::inval);
@@ -216,6 +223,47 @@ TEST_F(IrqTableTest, LevelLineMovesMaskedAndStaysHeld) {
     EXPECT_EQ(hw.entry(11) >> 56, 5u);
     table.eoi(irq);
     EXPECT_FALSE(hw.pin_masked(11));
+}
+
+// Between writing the address and the data of an MSI that cannot be masked, a message would go to the new CPU
+// with the old vector.
+TEST_F(IrqTableTest, MsiWithoutMaskMovesInOneWrite) {
+    hw.put16(0x52, 0x0084);  // no mask bits
+    IrqId irqs[1];
+    ASSERT_TRUE(table.allocate_msi({kDevice}, irqs));
+    const IrqId irq = irqs[0];
+    ASSERT_TRUE(table.attach(irq, {record, nullptr}));
+    table.unmask(irq);
+    const u8 v = vector_of(irq);
+    ASSERT_TRUE(table.set_affinity(irq, CpuId(1)));
+    table.deliver(CpuId(0), v);
+    EXPECT_EQ(hw.get32(0x54), 0xfee05000u);
+    EXPECT_EQ(hw.get16(0x5c), v) << "the vector's number is kept";
+    table.deliver(CpuId(1), v);
+    EXPECT_EQ(fired.size(), 2u);
+
+    vectors[0].line[v] = 5;  // taken there meanwhile: the line stays where it is
+    ASSERT_TRUE(table.set_affinity(irq, CpuId(0)));
+    table.deliver(CpuId(1), v);
+    EXPECT_EQ(hw.get32(0x54), 0xfee05000u);
+    EXPECT_EQ(hw.get16(0x5c), v);
+    table.deliver(CpuId(1), v);
+    EXPECT_EQ(fired.size(), 4u);
+}
+
+TEST_F(IrqTableTest, MsiWithMaskMovesMasked) {
+    IrqId irqs[1];
+    ASSERT_TRUE(table.allocate_msi({kDevice}, irqs));
+    ASSERT_TRUE(table.attach(irqs[0], {record, nullptr}));
+    table.unmask(irqs[0]);
+    const u8 v = vector_of(irqs[0]);
+    vectors[1].line[v] = 5;
+    ASSERT_TRUE(table.set_affinity(irqs[0], CpuId(1)));
+    table.deliver(CpuId(0), v);
+    EXPECT_EQ(hw.get32(0x54), 0xfee05000u);
+    EXPECT_EQ(hw.get16(0x5c), vector_of(irqs[0]));
+    EXPECT_NE(vector_of(irqs[0]), v);
+    EXPECT_EQ(hw.get32(0x60) & 1, 0u) << "unmasked again";
 }
 
 TEST_F(IrqTableTest, VectorsRunOutCleanly) {

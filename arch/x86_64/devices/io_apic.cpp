@@ -37,9 +37,12 @@ void IoApic::set(u32 pin, const Redirection& entry) {
     const u8 low = static_cast<u8>(kRedirection + 2 * pin);
     const u64 v = entry.encode();
     LockGuard guard(lock_);
-    write(low, static_cast<u32>(v) | kMaskBit);
+    // A masked pin drops edges: where only the destination changes, one write does.
+    constexpr u32 kReadOnly = 1u << 12 | 1u << 14;  // delivery status, remote IRR
+    const bool same = (read(low) & ~kReadOnly) == static_cast<u32>(v);
+    if (!same) write(low, static_cast<u32>(v) | kMaskBit);
     write(static_cast<u8>(low + 1), static_cast<u32>(v >> 32));
-    if (!entry.masked) write(low, static_cast<u32>(v));
+    if (!same && !entry.masked) write(low, static_cast<u32>(v));
 }
 
 void IoApic::set_mask(u32 pin, const Redirection& entry) {

@@ -71,11 +71,15 @@ void IrqTable::program(u32 index) {
 // Gives lines [first, first + count) vectors of a CPU. The allocation lock is held.
 Result<> IrqTable::take_vectors(u32 first, u32 count, CpuId cpu) {
     if (cpu.v >= c_.vectors.size()) return fail(Error::inval);
+    const u8 vector = c_.vectors[cpu.v].find(count);
+    if (vector == 0) return fail(Error::nospc);
+    return take_vectors(first, count, cpu, vector);
+}
+
+Result<> IrqTable::take_vectors(u32 first, u32 count, CpuId cpu, u8 vector) {
     // Without interrupt remapping a device can name CPUs by 8 bits only, and 255 is everyone.
     if (c_.apic_id(cpu) >= 255) return fail(Error::nospc);
     VectorMap& map = c_.vectors[cpu.v];
-    const u8 vector = map.find(count);
-    if (vector == 0) return fail(Error::nospc);
     for (u32 i = 0; i < count; i++) {
         lines_[first + i].vector = static_cast<u8>(vector + i);
         lines_[first + i].cpu = cpu;
@@ -86,7 +90,7 @@ Result<> IrqTable::take_vectors(u32 first, u32 count, CpuId cpu) {
 
 void IrqTable::release_vector(CpuId cpu, u8& vector) {
     if (vector == 0) return;
-    c_.vectors[cpu.v].line[vector].store(kNoLine, std::memory_order_release);
+    c_.vectors[cpu.v].line[vector].store(kLineLeft, std::memory_order_release);
     vector = 0;
 }
 
@@ -179,12 +183,22 @@ void IrqTable::eoi(IrqId irq) {
     if (!l.masked) hardware_mask(irq.v, false);
 }
 
-// Sends the line to the vector that set_affinity() took. The line's lock is held; the line is idle at its old
-// place: never delivered since it was unmasked, or just acknowledged there.
-void IrqTable::move_now(u32 index) {
+// Sends the line to another CPU. Both locks are held; the line is masked, or just acknowledged at its old
+// place, where the vector stays taken. With the vector's number kept only the destination changes, in one
+// write: between two, a message would go to the new CPU with the old number, or an edge be dropped. NOSPC:
+// the CPU has no vector, or has that one taken and the line cannot be masked meanwhile.
+Result<> IrqTable::move_now(u32 index, CpuId to) {
     IrqLine& l = lines_[index];
-    l.move_wanted = false;
+    if (c_.vectors[to.v].free_run(l.vector, 1)) {
+        TRY(take_vectors(index, 1, to, l.vector));
+    } else {
+        const bool can_wait =
+            l.kind == Kind::gsi ? l.hardware_masked : l.kind == Kind::msix || l.msi.maskable;
+        if (!can_wait) return fail(Error::nospc);
+        TRY(take_vectors(index, 1, to));
+    }
     program(index);
+    return {};
 }
 
 Result<> IrqTable::set_affinity(IrqId irq, CpuId cpu) {
@@ -199,9 +213,9 @@ Result<> IrqTable::set_affinity(IrqId irq, CpuId cpu) {
         // Nothing can be on its way.
         const CpuId from = l.cpu;
         u8 old = l.vector;
-        TRY(take_vectors(irq.v, 1, cpu));
+        TRY(move_now(irq.v, cpu));
+        l.move_wanted = false;
         release_vector(from, old);
-        move_now(irq.v);
         return {};
     }
     if (c_.apic_id(cpu) >= 255) return fail(Error::nospc);
@@ -233,8 +247,11 @@ void IrqTable::free(IrqId irq) {
 
 void IrqTable::deliver(CpuId cpu, u8 vector) {
     const u32 index = c_.vectors[cpu.v].line[vector].load(std::memory_order_acquire);
-    if (index == kNoLine) {
+    if (index >= kLineLeft) {
         c_.apic->eoi();
+        // The line was moved or freed with this on its way. Whoever serves the line now has been told since:
+        // a vector is given back after the first arrival at the new place.
+        if (index == kLineLeft) return;
         if (stray_.fetch_add(1, std::memory_order_relaxed) == 0)
             log(Level::debug, "stray interrupt, vector {:#x} on CPU {}; further ones are only counted",
                 vector, cpu);
@@ -276,13 +293,11 @@ void IrqTable::deliver(CpuId cpu, u8 vector) {
             if (l.move_wanted && l.old_vector == 0) {
                 const CpuId from = l.cpu;
                 const u8 old = l.vector;
-                if (take_vectors(index, 1, l.move_to)) {
+                if (move_now(index, l.move_to)) {
                     l.old_cpu = from;
                     l.old_vector = old;
-                    move_now(index);
-                } else {
-                    l.move_wanted = false;
                 }
+                l.move_wanted = false;
             }
         }
     }

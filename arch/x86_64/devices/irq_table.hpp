@@ -105,7 +105,8 @@ class IrqTable {
     void program(u32 index);  // writes destination and vector, with the present hardware mask
     Result<> take_vectors(u32 first, u32 count, CpuId cpu);
     void release_vector(CpuId cpu, u8& vector);
-    void move_now(u32 index);
+    Result<> take_vectors(u32 first, u32 count, CpuId cpu, u8 vector);
+    Result<> move_now(u32 index, CpuId to);
     Result<volatile void*> map_table(u64 at);
     Result<u32> find_msi_lines(const MsiRequest& request, u32 count);
     bool device_has_lines(const PciAddress& device) const;

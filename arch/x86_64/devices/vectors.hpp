@@ -20,6 +20,8 @@ inline constexpr u8 kVectorApicError = 0xfe;
 inline constexpr u8 kVectorSpurious = 0xff;  // no EOI
 
 inline constexpr u32 kNoLine = ~u32{0};
+// No line any more: what was on its way when the line left may still arrive, and is no error.
+inline constexpr u32 kLineLeft = kNoLine - 1;
 
 // The device vectors of one CPU.
 struct VectorMap {
@@ -34,7 +36,7 @@ struct VectorMap {
     }
     bool free_run(u32 first, u32 count) const {
         for (u32 v = first; v < first + count; v++)
-            if (!usable(v) || line[v].load(std::memory_order_relaxed) != kNoLine) return false;
+            if (!usable(v) || line[v].load(std::memory_order_relaxed) < kLineLeft) return false;
         return true;
     }
     // A free run of `count` (a power of two) vectors aligned to it, or 0. Successive calls go through the
