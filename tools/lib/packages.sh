@@ -14,11 +14,12 @@ need() {
     local p missing=()
     for p; do has_package "$p" || missing+=("$p"); done
     [ ${#missing[@]} -eq 0 ] && return
-    say "installing Debian packages: ${missing[*]}"
-    local as_root=()
+    say "installing Debian packages (takes minutes; apt's output: build/logs/packages.log): ${missing[*]}"
+    local as_root=() install="apt-get install --no-install-recommends ${missing[*]}"
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null ||
-            die "this needs root or sudo. As root, run: apt-get install --no-install-recommends ${missing[*]}"
+        command -v sudo >/dev/null || die "this needs root or sudo. As root, run: $install"
+        # It asks for the password here, where it can be seen, and not once for each command below.
+        sudo true || die "sudo did not let this user in. As root, run: $install"
         as_root=(sudo)
     fi
     local log=$build/logs/packages.log
@@ -30,7 +31,7 @@ need() {
     "${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 update >>"$log" 2>&1 </dev/null || true
     install_packages "${missing[@]}" >>"$log" 2>&1 && return
     tail -n 15 "$log" | sed 's/^/    /' >&2
-    die "could not install ${missing[*]}. The whole log: $log"
+    die "could not install ${missing[*]}. Does '$install' work, as root? The whole log: $log"
 }
 
 install_packages() {    # uses need's as_root
