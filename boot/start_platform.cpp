@@ -5,6 +5,7 @@
 #include "arch/insn.hpp"
 #include "arch/interrupts.hpp"
 #include "arch/trace.hpp"
+#include "arch_devices/address_width.hpp"
 #include "base/log.hpp"
 #include "boot/build_id.hpp"
 #include "boot/efi.hpp"
@@ -159,13 +160,13 @@ void start_platform() {
 }
 
 void grant_devices(Domain& d) {
-    // All of the physical address space but what the hypervisor drives itself: local APICs and the window of
-    // message-signalled interrupts, I/O APICs.
-    constexpr u64 kLastFrame = (u64{1} << (52 - kPageShift)) - 1;
+    // All of the physical address space, as wide as this processor's, but what the hypervisor drives itself:
+    // local APICs and the window of message-signalled interrupts, I/O APICs.
+    const u64 last_frame = (u64{1} << (x86::physical_address_bits() - kPageShift)) - 1;
     const auto must = [](const Result<>& r) {
         if (!r) refuse("no memory for dom0's device permissions. Give the machine more memory.");
     };
-    must(d.iomem_caps.add(0, kLastFrame));
+    must(d.iomem_caps.add(0, last_frame));
     for (u32 n = 0; const std::optional<Maddr> at = x86::io_apic_at(n); n++)
         must(d.iomem_caps.remove(mfn(*at).v, mfn(*at).v));
     must(d.iomem_caps.remove(0xfee00, 0xfeeff));

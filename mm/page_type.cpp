@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "mm/descriptor.hpp"
+#include "mm/page_type_share.hpp"
 #include "mm/table_entry.hpp"
 #include "port/cpu.hpp"
 
@@ -186,7 +187,8 @@ bool io_permitted(DomId domain, Mfn m, bool write) { return io_hook != nullptr &
 
 Result<> detail::get_l1_slow(Pte e, DomId from, const TableRules& rules) {
     const Mfn m = e.mfn();
-    if ((e.v & rules.forbidden) != 0 || frame_valid(m)) return fail(Error::inval);
+    if ((e.v & rules.forbidden) != 0) return fail(Error::inval);
+    if (frame_valid(m)) return fail(Error::busy);
     if (from != rules.owner && from != kOwnerIo) return fail(Error::inval);
     return io_permitted(rules.owner, m, e.writable()) ? Result<>{} : fail(Error::perm);
 }
@@ -264,6 +266,19 @@ Result<> get_page_type(Frame& f, PageType t, const TableRules& rules) {
         if (!exchange(f, w, *next)) continue;
         flush_stale(f, w, t);
         return complete_get(f, *next, rules);
+    }
+}
+
+bool share_page_type(Frame& f, PageType t) {
+    TypeWord w = load(f);
+    for (;;) {
+        if (type_machine::can_share(w, t)) {
+            if (exchange(f, w, type_machine::share(w))) return true;
+            continue;
+        }
+        if (!w.has(TypeWord::kLocked) || w.type() != t) return false;
+        port::relax();
+        w = load(f);
     }
 }
 
@@ -346,7 +361,8 @@ Result<> unpin_page(Frame& f, Preempt preempt) {
 Result<> relinquish_page_type(Frame& f) {
     TypeWord w = load(f);
     if (w.has(TypeWord::kPinned)) {
-        TRY(unpin_page(f, Preempt::yes));
+        // The control domain may have unpinned it just now: then that is done.
+        if (const auto r = unpin_page(f, Preempt::yes); !r && r.error() == Error::restart) return r;
         w = load(f);
     }
     if (!w.has(TypeWord::kPartial) || w.count() != 0 || w.has(TypeWord::kLocked)) return {};

@@ -40,7 +40,7 @@ class L1Change {
                         return {};
                     }
                     // A page that another domain lets this one read is not thereby its to write.
-                    return frame_->owner == from && get_writable(*frame_) ? Result<>{} : fail(Error::inval);
+                    return frame_->owner == from && get_writable(*frame_) ? Result<>{} : fail(Error::busy);
                 }
             }
             TRY(get_l1_refs(value, from, rules));

@@ -39,6 +39,7 @@ Result<u64> check_control(const PvVcpu& pv, u64 value) {
 }  // namespace
 
 Result<> set_debug_reg(PvVcpu& pv, u32 reg, u64 value) {
+    if (reg > 7) return fail(Error::nodev);
     reg = TRY(resolve(pv, reg));
     switch (reg) {
         case 6:

@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "mm/page_type.hpp"
+#include "mm/page_type_share.hpp"
 #include "port/memory.hpp"
 #include "port/pv_hw.hpp"
 #include "pv/page_hold.hpp"
@@ -59,8 +59,9 @@ Result<> update_descriptor(const Domain& d, Maddr at, u64 descriptor) {
 
     const PageRef page = TRY(get_page(mfn(at), d.id));
     // Whatever the page is now stays so for the write: a page of descriptors, or one that anybody may write.
-    const TableRules rules = table_rules(d, Preempt::no);
-    bool typed = get_page_type(page.frame(), PageType::descriptors, rules).has_value();
+    // It does not become a page of descriptors by that: its other words may be anything, and are not ours to
+    // correct.
+    const bool typed = share_page_type(page.frame(), PageType::descriptors);
     if (!typed && !get_writable(page.frame())) return fail(Error::inval);
     // One store: another CPU may be loading from this slot.
     std::atomic_ref(*static_cast<u64*>(port::direct_map(at))).store(*checked, std::memory_order_release);

@@ -33,7 +33,7 @@ void drop_gdt(PvVcpu& pv);
 
 // update_descriptor: writes one descriptor, at a machine address in a page of the domain's. EINVAL: not
 // aligned to 8 bytes, not a page of the domain's that holds descriptors or plain data, or a descriptor that
-// is not allowed.
+// is not allowed. Of a page of plain data no other word changes, and it stays one.
 Result<> update_descriptor(const Domain& d, Maddr at, u64 descriptor);
 
 }  // namespace domus::pv

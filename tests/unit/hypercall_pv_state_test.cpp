@@ -216,7 +216,7 @@ TEST_F(PvState, DebugRegisters) {
     EXPECT_EQ(run(__HYPERVISOR_set_debugreg, 0, kHypervisorAddress), -EPERM);
     EXPECT_EQ(run(__HYPERVISOR_set_debugreg, 3, kNonCanonical), -EPERM);
     EXPECT_EQ(run(__HYPERVISOR_get_debugreg, 0), 0x401000);
-    EXPECT_EQ(run(__HYPERVISOR_set_debugreg, 8, 0), -EINVAL);
+    EXPECT_EQ(run(__HYPERVISOR_set_debugreg, 8, 0), -ENODEV);
     EXPECT_EQ(run(__HYPERVISOR_get_debugreg, 8), -EINVAL);
 
     EXPECT_EQ(run(__HYPERVISOR_set_debugreg, 7, 0), 0);

@@ -44,7 +44,7 @@ TEST_F(MmuHypercalls, UpdateIsContinuedAndCountsAll) {
     // The first that is refused ends the list.
     list[150].val = (l1.v << 12) | 3;
     put(0x1000, list);
-    EXPECT_EQ(run(__HYPERVISOR_mmu_update, at(0x1000), 200, at(0), DOMID_SELF), -EINVAL);
+    EXPECT_EQ(run(__HYPERVISOR_mmu_update, at(0x1000), 200, at(0), DOMID_SELF), -EBUSY);
     EXPECT_EQ(get<u32>(0), 150u);
     EXPECT_EQ(run(__HYPERVISOR_mmu_update, at(0x1000), 1, 8, DOMID_SELF), -EFAULT);
     EXPECT_EQ(run(__HYPERVISOR_mmu_update, at(0x1000), 1, 0, DOMID_SELF), 0);
@@ -63,7 +63,7 @@ TEST_F(MmuHypercalls, ExtendedOperationsAndMappings) {
     EXPECT_EQ(run(__HYPERVISOR_mmuext_op, at(0x1000), 2, at(0), DOMID_SELF), -EINVAL);
     EXPECT_EQ(get<u32>(0), 0u);
     EXPECT_EQ(run(__HYPERVISOR_update_va_mapping, 0x3000, (page.v << 12) | 1, 0), 0);
-    EXPECT_EQ(run(__HYPERVISOR_update_va_mapping, 0x3000, (page.v << 12) | 3, 0), -EINVAL);
+    EXPECT_EQ(run(__HYPERVISOR_update_va_mapping, 0x3000, (page.v << 12) | 3, 0), -EBUSY);
     EXPECT_EQ(run(__HYPERVISOR_update_va_mapping_otherdomain, 0x3000, 0, 0, DOMID_SELF), 0);
 }
 

@@ -93,8 +93,8 @@ TEST_F(PageTypes, PinTakesReferencesAndUnpinGivesThemBack) {
 TEST_F(PageTypes, TableIsNeverWritable) {
     const Tree t = tree();
     ASSERT_TRUE(pin(t.l4, PageType::l4));
-    EXPECT_EQ(set(t.l1, 0, Pte(t.l2, kRw)).error(), Error::inval);
-    EXPECT_EQ(set(t.l1, 0, Pte(t.l1, kRw)).error(), Error::inval);
+    EXPECT_EQ(set(t.l1, 0, Pte(t.l2, kRw)).error(), Error::busy);
+    EXPECT_EQ(set(t.l1, 0, Pte(t.l1, kRw)).error(), Error::busy);
     EXPECT_TRUE(set(t.l1, 0, Pte(t.l1, kRo)));
     EXPECT_FALSE(set(t.l1, 0, Pte(t.l1, kRw)));  // same frame, more rights
     EXPECT_FALSE(pin(t.page, PageType::l1));     // mapped writable

@@ -78,7 +78,7 @@ TEST_F(PvMmu, UpdatesEntriesInOrderAndCounts) {
                            {at(l1, 2), Pte(l1, kRw).v},  // refused
                            {at(l1, 3), Pte(pages[1], kRo).v}});
     EXPECT_EQ(r.done, 3u);
-    EXPECT_EQ(r.status.error(), Error::inval);
+    EXPECT_EQ(r.status.error(), Error::busy);
     EXPECT_EQ(table(l1)[0], Pte(pages[1], kRw | Pte::kUser));
     EXPECT_EQ(table(l1)[3], Pte());
     EXPECT_EQ(type_of(pages[1]).count(), 1u);
@@ -254,7 +254,7 @@ TEST_F(PvMmu, UpdateVaMappingFindsTheTable) {
     EXPECT_EQ(pv::update_va_mapping(vcpu, Vaddr(0x200000), Pte(), 0).error(), Error::inval);
     EXPECT_EQ(pv::update_va_mapping(vcpu, Vaddr(0xffff800000000000), Pte(), 0).error(), Error::inval);
     EXPECT_EQ(pv::update_va_mapping(vcpu, Vaddr(0x900000000000), Pte(), 0).error(), Error::inval);
-    EXPECT_EQ(pv::update_va_mapping(vcpu, Vaddr(0x3000), Pte(l1, kRw), 0).error(), Error::inval);
+    EXPECT_EQ(pv::update_va_mapping(vcpu, Vaddr(0x3000), Pte(l1, kRw), 0).error(), Error::busy);
 }
 
 TEST_F(PvMmu, WalksAndWritesLikeTheFaultPath) {

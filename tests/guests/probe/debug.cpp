@@ -16,7 +16,7 @@ void check_debug() {
     check_error("... at an address of ours", set(0, at), 0);
     check_equal("... reads back", static_cast<u64>(hypercall(__HYPERVISOR_get_debugreg, 0)), at);
     check_error("general detection", set(7, 0x2400), -EPERM);
-    check_error("no such register", set(8, 0), -EINVAL);
+    check_error("no such register", set(8, 0), -ENODEV);
     check_error("a watch for writes of 8 bytes", set(7, 0x400 | 1 | 1u << 16 | 2u << 18), 0);
     auto fault = attempt([] { word = 2; });
     check_equal("... traps", fault ? fault->vector : 0, kDebug);

@@ -36,7 +36,7 @@ void check_segments() {
                 -EINVAL);
     protect(gdt, false);
     check_error("a GDT", hypercall(__HYPERVISOR_set_gdt, address(frame), 512), 0);
-    check_error("... mapped writable now", protect(gdt, true), -EINVAL);
+    check_error("... mapped writable now", protect(gdt, true), -EBUSY);
     check_equal("... its descriptor loads", load_fs(0x0b), 0);
     check_equal("... DPL 3 was set", direct<u64>(gdt)[1] >> 45 & 3, 3);
     check_equal("... an empty one does not", load_fs(0x13), kGeneralProtection);
@@ -61,7 +61,7 @@ void check_segments() {
     const u64 base = reinterpret_cast<u64>(direct(ldt));
     check_error("an LDT", extended(MMUEXT_SET_LDT, base, 512), 0);
     check_equal("... its descriptor loads", load_fs(0x17), 0);
-    check_error("... mapped writable now", protect(ldt, true), -EINVAL);
+    check_error("... mapped writable now", protect(ldt, true), -EBUSY);
     load_fs(0);
     check_error("an LDT that is not aligned", extended(MMUEXT_SET_LDT, base + 8, 512), -EINVAL);
     check_error("no LDT", extended(MMUEXT_SET_LDT, 0, 0), 0);

@@ -41,13 +41,13 @@ void check_tables() {
     check_error("a global entry is taken", update_va(page, Pte(mfn_of(data), kRw | Pte::kGlobal)), 0);
     check("... as one that is not", (leaf_entry(page)->v & Pte::kGlobal) == 0, leaf_entry(page)->v);
 
-    refused("a writable mapping of a page table", l1_pfn, 1, Pte(l1, kRw), -EINVAL);
+    refused("a writable mapping of a page table", l1_pfn, 1, Pte(l1, kRw), -EBUSY);
     check_error("a read-only mapping of it", write_entry(l1, 1, Pte(l1, kRo)), 0);
     check_error("... taken away", write_entry(l1, 1, Pte()), 0);
-    refused("a frame beyond all memory", l1_pfn, 1, Pte(Mfn(0xfffffffff0), kRw), -EINVAL);
-    refused("one of the hypervisor's frames", l1_pfn, 1, Pte(Mfn(0x201), kRo), -EINVAL);
+    refused("a frame beyond all memory", l1_pfn, 1, Pte(Mfn(0xfffffffff0), kRw), -EPERM);
+    refused("one of the hypervisor's frames", l1_pfn, 1, Pte(Mfn(0x201), kRo), -EBUSY);
     refused("a reserved bit in the address", l1_pfn, 1, Pte((u64{1} << 51) | (mfn_of(data).v << 12) | kRo),
-            -EINVAL);
+            -EPERM);
     check_error("an entry that is not present may hold anything", write_entry(l1, 1, Pte(0xfffffffffffffffe)),
                 0);
     check_error("... and is empty again", write_entry(l1, 1, Pte()), 0);
@@ -57,7 +57,7 @@ void check_tables() {
                 -EINVAL);
     check_error("pinning an empty level 1 table", extended(MMUEXT_PIN_L1_TABLE, mfn_of(read_only).v), 0);
     check_error("... twice", extended(MMUEXT_PIN_L1_TABLE, mfn_of(read_only).v), -EINVAL);
-    check_error("... mapping it writable", protect(read_only, true), -EINVAL);
+    check_error("... mapping it writable", protect(read_only, true), -EBUSY);
     check_error("... as another level", extended(MMUEXT_PIN_L2_TABLE, mfn_of(read_only).v), -EINVAL);
     check_error("... unpinning it", extended(MMUEXT_UNPIN_TABLE, mfn_of(read_only).v), 0);
     check_error("... twice", extended(MMUEXT_UNPIN_TABLE, mfn_of(read_only).v), -EINVAL);
@@ -69,7 +69,7 @@ void check_tables() {
     direct<u64>(evil)[5] = Pte(l1, kRw).v;
     protect(evil, false);
     check_error("pinning a table that maps a table writable", extended(MMUEXT_PIN_L1_TABLE, mfn_of(evil).v),
-                -EINVAL);
+                -EBUSY);
     check_error("... it can be written again", protect(evil, true), 0);
 
     // Upper levels.
@@ -84,7 +84,7 @@ void check_tables() {
                 -EINVAL);
     check_error("running on it", extended(MMUEXT_NEW_BASEPTR, mfn_of(l4_pfn).v), 0);
     check_error("... unpinning it meanwhile", extended(MMUEXT_UNPIN_TABLE, mfn_of(l4_pfn).v), 0);
-    check_error("... it stays a table", protect(l4_pfn, true), -EINVAL);
+    check_error("... it stays a table", protect(l4_pfn, true), -EBUSY);
     check_error("... and back", extended(MMUEXT_NEW_BASEPTR, kernel_root().v), 0);
     check_error("... it is a page again", protect(l4_pfn, true), 0);
     check_error("running on a page that is no table", extended(MMUEXT_NEW_BASEPTR, mfn_of(data).v), -EINVAL);
@@ -113,7 +113,7 @@ void check_tables() {
     u32 done = 99;
     check_error("a list with a bad request in the middle",
                 hypercall(__HYPERVISOR_mmu_update, reinterpret_cast<u64>(list), 3, address(done), DOMID_SELF),
-                -EINVAL);
+                -EBUSY);
     check_equal("... one was done", done, 1);
     check("... the first", Pte(direct<u64>(l1_pfn)[10]).present() && !Pte(direct<u64>(l1_pfn)[12]).present());
     check_error("a list that is not there", hypercall(__HYPERVISOR_mmu_update, 0x1000, 3, 0, DOMID_SELF),
