@@ -33,9 +33,21 @@ struct NewDomain {
         if (!d) return;
         retire_grant_table(*d);
         leave_pool(*d);
-        if (d->shared_mfn != kNoMfn) free_shared_page(d->shared_mfn);
+        if (d->shared_mfn != kNoMfn) discard_shared_page(d->shared_mfn);
     }
 };
+
+// Where a dead domain's shared info is to those who have not noticed yet. Nobody reads it.
+alignas(kPageSize) constinit shared_info_t nobodys_shared_info{};
+
+void retire_shared_info(Domain& d) {
+    {
+        // Whoever publishes the time of day has it by now, or finds the other.
+        auto no_publisher = d.wall_version.lock();
+        d.shared = &nobodys_shared_info;
+    }
+    free_shared_page(d.shared_mfn);
+}
 
 }  // namespace
 
@@ -142,7 +154,7 @@ Result<> destroy_domain(Domain& d) {
             TRY(release_all_pages(d));
             // Only now that its page tables are gone do the granters learn that they have their pages back.
             TRY(release_all_mappings(d, d.destroy_at));
-            free_shared_page(d.shared_mfn);
+            retire_shared_info(d);
             d.destroy_step = 4;
             d.dying.store(Dying::dead);
             put_domain(d);
@@ -171,8 +183,9 @@ void shut_down_domain(Domain& d, u32 reason) {
                                             "crash",    "watchdog", "soft reset"};
     log(Level::info, "d{} shuts down: {} ({})", d.id,
         static_cast<u32>(code) < std::size(names) ? names[code] : "reason unknown", code);
-    if (d.hardware) port::machine_shutdown(static_cast<u32>(code));
+    // First that none of its vCPUs runs on: one that met what has ended the domain would meet it for ever.
     for_each_vcpu(d, [](Vcpu& v) { update_run_state(v); });
+    if (d.hardware) port::machine_shutdown(static_cast<u32>(code));
     d.shut_down.store(true);
     if (code == SHUTDOWN_suspend && d.suspend_port.v != 0)
         static_cast<void>(send_event(d, d.suspend_port));

@@ -3,6 +3,7 @@
 
 #include "core/claims.hpp"
 #include "core/domain.hpp"
+#include "core/domain_free.hpp"
 #include "core/domain_list.hpp"
 #include "mm/frame_refs.hpp"
 #include "mm/page_type.hpp"
@@ -13,12 +14,14 @@ namespace domus::core {
 
 namespace {
 
-// Frame::next of a page that is not in its owner's list: being given up, but still counted; or shared by the
-// hypervisor and never counted. No frame has these numbers: kMaxFrames is far below.
+// Frame::next of a page that is not in its owner's list: being given up, but still counted; shared by the
+// hypervisor and not among the owner's pages, but holding a reference to it; or shared by a domain that never
+// came to be. No frame has these numbers: kMaxFrames is far below.
 constexpr u32 kCounted = ~u32{1};
 constexpr u32 kUncounted = ~u32{2};
+constexpr u32 kStillborn = ~u32{3};
 
-bool listed(const Frame& f) { return f.next != kCounted && f.next != kUncounted; }
+bool listed(const Frame& f) { return f.next != kCounted && f.next != kUncounted && f.next != kStillborn; }
 
 void link(DomainPages& p, u32 m) {
     Frame& f = frame_of(Mfn(m));
@@ -53,11 +56,12 @@ Result<> charge(Domain& d, u64 count) {
 }
 
 bool frame_released(Mfn m, DomId owner) {
-    Domain* d = find_domain(owner);
     Frame& f = frame_of(m);
-    if (d == nullptr || f.next == kUncounted) return true;
-    bool last = false;
-    {
+    if (f.next == kStillborn) return true;
+    Domain* d = find_domain(owner);
+    if (d == nullptr) return true;
+    bool last = f.next == kUncounted;
+    if (!last) {
         LockGuard guard(d->pages.lock);
         if (listed(f)) unlink(d->pages, static_cast<u32>(m.v));
         last = uncharge(d->pages, 1);
@@ -223,10 +227,18 @@ Result<Mfn> allocate_shared_page(Domain& d) {
     if (d.dying.load() != Dying::no) return fail(Error::inval);
     const Mfn m = TRY(alloc_frames(0, {.scrub = true}));
     frame_of(m).next = frame_of(m).prev = kUncounted;
+    // Who still maps it when the domain has ended keeps the domain: otherwise the next one with its number
+    // would own the page as well.
+    d.refs.fetch_add(1);
     assign_frame(m, d.id);
     // Our own reference: the guest may give up its hold as for any page, and we go on writing there.
     get_ref_more(frame_of(m));
     return m;
+}
+
+void discard_shared_page(Mfn m) {
+    frame_of(m).next = kStillborn;
+    free_shared_page(m);
 }
 
 void free_shared_page(Mfn m) {

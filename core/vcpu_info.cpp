@@ -35,8 +35,9 @@ Result<> register_vcpu_info(Domain& d, VcpuId id, Mfn frame, u32 offset) {
 }
 
 void forget_vcpu_info(Vcpu& v) {
-    if (v.info_mfn == kNoMfn) return;
+    // In any case: the shared info page goes as well.
     __atomic_store_n(&v.info, &v.own_info, __ATOMIC_SEQ_CST);
+    if (v.info_mfn == kNoMfn) return;
     release_writable_page(v.info_mfn);
     v.info_mfn = kNoMfn;
 }

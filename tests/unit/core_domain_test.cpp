@@ -2,6 +2,7 @@
 // Domains' lives: creation, memory, grant tables, destruction, and every allocation failing once.
 #include "core/domain.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -114,6 +115,42 @@ TEST_F(DomainTest, AForeignReferenceKeepsADeadDomain) {
     EXPECT_ERROR(core::alloc_unbound(d, DomId(0)), inval);
     EXPECT_ERROR(core::destroy_domain(d), srch);
     held.reset();
+    quiesce();
+    EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
+}
+
+// A dead domain that somebody refers to can still be found: nobody may write where its shared page was.
+TEST_F(DomainTest, NobodyWritesToADeadDomainsSharedPage) {
+    Domain& d = make_domain(1, 2);
+    auto keep = core::DomainRef::get(d);
+    const Mfn shared = d.shared_mfn;
+    Vcpu& v = vcpu(d, 1);
+    destroy(d);
+    ASSERT_EQ(core::find_domain(DomId(1)), &d);
+    EXPECT_EQ(frame_of(shared).refs.load() & kRefCount, 0u) << "the page is free";
+    u8* const bytes = port::frame_ptr<u8>(shared);
+    std::memset(bytes, 0x5a, kPageSize);  // what its next owner keeps there
+    ASSERT_TRUE(core::set_wall_clock(1000, 500, 0));
+    static_cast<void>(core::vcpu_send_nmi(d, VcpuId(1)));
+    core::mark_upcall_pending(v);
+    EXPECT_EQ(std::count(bytes, bytes + kPageSize, 0x5a), static_cast<std::ptrdiff_t>(kPageSize));
+    keep.reset();
+    quiesce();
+}
+
+// Its number may go to another domain only when nobody has a page of its any more, also of those that the
+// hypervisor has lent it.
+TEST_F(DomainTest, AMappedSharedPageKeepsADeadDomain) {
+    Domain& d = make_domain(1, 1);
+    const Mfn grants = *core::grant_shared_frame(d, 0);
+    PageRef info = *get_page(d.shared_mfn, DomId(1)), table = *get_page(grants, DomId(1));
+    destroy(d);
+    EXPECT_EQ(core::find_domain(DomId(1)), &d);
+    EXPECT_ERROR(core::create_domain(DomId(1), {}), exist);
+    info.reset();
+    quiesce();
+    EXPECT_EQ(core::find_domain(DomId(1)), &d);
+    table.reset();
     quiesce();
     EXPECT_EQ(core::find_domain(DomId(1)), nullptr);
 }

@@ -127,7 +127,7 @@ TEST_F(GrantMap, Refusals) {
             EXPECT_EQ(v1(guest, ref).flags & (GTF_reading | GTF_writing), 0) << ref;
         }
     }
-    EXPECT_EQ(guest.refs.load(), 2u) << "one for its life, one for its pages";
+    EXPECT_EQ(guest.refs.load(), 4u) << "for its life, its pages, and its shared info and grant table";
     // Its table can be read, though not written.
     const auto ro = map(10, va(5), GNTMAP_host_map | GNTMAP_readonly);
     EXPECT_EQ(ro.status, GNTST_okay);
