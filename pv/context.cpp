@@ -33,20 +33,42 @@ constexpr u32 kMxcsrMask = 0xffbf;         // bits that every processor with SSE
 
 // The new context's page tables, given back unless they are taken over.
 struct Holds {
+    Vcpu& vcpu;
     Mfn kernel = kNoMfn, user = kNoMfn;
 
-    Holds() = default;
+    explicit Holds(Vcpu& v) : vcpu(v) {}
     Holds(const Holds&) = delete;
     Holds& operator=(const Holds&) = delete;
     ~Holds() {
         if (user != kNoMfn) release_typed(user);
-        if (kernel != kNoMfn) release_typed(kernel);
+        if (kernel != kNoMfn) retire(kernel);
+    }
+    // A table may have all of the domain's memory below it: what cannot be taken apart at once is left to the
+    // vCPU.
+    void retire(Mfn table) {
+        if (vcpu.pv.retiring_table != kNoMfn) return release_typed(table);
+        Frame& f = frame_of(table);
+        if (put_page_type(f, Preempt::yes))
+            put_ref(f);
+        else
+            vcpu.pv.retiring_table = table;
     }
     Result<> take_table(const Domain& d, Mfn& held, Mfn table) {
         TRY(hold_typed(d, table, PageType::l4, Preempt::yes));
         held = table;
         return {};
     }
+};
+
+// The new descriptor table's pages, likewise.
+struct HeldGdt {
+    GdtFrames frames;
+
+    explicit HeldGdt(const GdtFrames& held) : frames(held) {}
+    HeldGdt(const HeldGdt&) = delete;
+    HeldGdt& operator=(const HeldGdt&) = delete;
+    ~HeldGdt() { release_gdt_frames(frames); }
+    GdtFrames take() { return std::exchange(frames, GdtFrames{}); }
 };
 
 Mfn table_of(unsigned long cr3) { return Mfn(xen_cr3_to_pfn(cr3)); }
@@ -127,28 +149,28 @@ Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
     TRY(check_context(c));
 
     // What can fail, and what takes long, first; each page held is given back if a later one is refused. The
-    // vCPU changes only after all of that.
-    Holds holds;
-    TRY(holds.take_table(d, holds.kernel, table_of(c.ctrlreg[3])));
-    if (c.ctrlreg[1] != 0) TRY(holds.take_table(d, holds.user, table_of(c.ctrlreg[1])));
+    // vCPU changes only after all of that. Tables come last: to give them back may take long.
+    TRY(finish_retiring(v));
     std::array<Mfn, kGuestGdtPages> frames;
     const auto pages = static_cast<u32>((c.gdt_ents + kDescriptorsPerPage - 1) / kDescriptorsPerPage);
     for (u32 i = 0; i < pages; i++) frames[i] = Mfn(c.gdt_frames[i]);
-    const GdtFrames gdt =
+    const GdtFrames held_frames =
         TRY(hold_gdt_frames(d, std::span(frames).first(pages), static_cast<u32>(c.gdt_ents)));
+    HeldGdt gdt(held_frames);
+    Holds holds(v);
+    TRY(holds.take_table(d, holds.kernel, table_of(c.ctrlreg[3])));
+    if (c.ctrlreg[1] != 0) TRY(holds.take_table(d, holds.user, table_of(c.ctrlreg[1])));
     // A context that replaces another (domctl) lets go of the old one's pages.
-    if (const Result<> dropped = drop_context(v); !dropped) {
-        release_gdt_frames(gdt);
-        return dropped;
-    }
+    TRY(drop_context(v));
 
     PvVcpu& pv = v.pv;
     pv.kernel_table = std::exchange(holds.kernel, kNoMfn);
     pv.user_table = std::exchange(holds.user, kNoMfn);
     show_m2p(pv.kernel_table);
     if (pv.user_table != kNoMfn && table_rules(d, Preempt::no).m2p_strict) hide_m2p(pv.user_table);
-    pv.gdt_frames = gdt.frames;
-    pv.gdt_entries = gdt.entries;
+    const GdtFrames table = gdt.take();
+    pv.gdt_frames = table.frames;
+    pv.gdt_entries = table.entries;
     pv.ldt_entries = static_cast<u32>(c.ldt_ents);
     pv.ldt_base = c.ldt_ents != 0 ? c.ldt_base : 0;
 

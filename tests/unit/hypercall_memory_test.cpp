@@ -359,6 +359,22 @@ TEST_F(MemoryOp, MachineMap) {
               -EPERM);
 }
 
+// An extent is cleared in one step: nobody may ask for one that takes long.
+TEST_F(MemoryOp, ExtentsAreCapped) {
+    Domain& other = make_running(7);
+    EXPECT_EQ(max_extent_order(other), 9u);
+    other.hardware = true;
+    EXPECT_EQ(max_extent_order(other), 12u);
+    other.hardware = false;
+    other.privileged = true;
+    EXPECT_EQ(max_extent_order(other), 12u);
+    other.privileged = false;
+    xen_memory_exchange_t x{};
+    x.in.domid = x.out.domid = DOMID_SELF;
+    x.in.extent_order = x.out.extent_order = 13;
+    EXPECT_EQ(op(__HYPERVISOR_memory_op, XENMEM_exchange, x), -EPERM);
+}
+
 TEST_F(MemoryOp, NoPhysicalMapForPv) {
     xen_add_to_physmap_t arg{};
     arg.domid = DOMID_SELF;

@@ -114,6 +114,25 @@ TEST_F(PvContext, UserModeNeedsItsTable) {
     EXPECT_FALSE(fresh.pv.in_kernel);
 }
 
+// A refused context's page tables may take long to take apart: that, too, is interrupted, and goes on later.
+TEST_F(PvContext, ARefusedContextDoesNotKeepTheCpu) {
+    // Two level 3 tables below the level 4 table: after the first the CPU is wanted elsewhere.
+    const Mfn first = page(), second = page();
+    constexpr u64 kRw = Pte::kPresent | Pte::kUser | Pte::kWritable;
+    port::frame_ptr<u64>(l4)[0] = Pte(first, kRw).v;
+    port::frame_ptr<u64>(l4)[1] = Pte(second, kRw).v;
+    vcpu_guest_context_t& c = valid();
+    c.ctrlreg[1] = xen_pfn_to_cr3(0xffffff);  // no table for user mode
+    machine.preempt = true;
+    Result<> r = pv::set_context(fresh, c);
+    for (int i = 0; i < 10 && !r && r.error() == Error::restart; i++) r = pv::set_context(fresh, c);
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error(), Error::inval);
+    EXPECT_EQ(fresh.pv.retiring_table, l4) << "taken apart in one go";
+    EXPECT_EQ(fresh.pv.kernel_table, kNoMfn);
+    // TearDown() sees that nothing is lost.
+}
+
 TEST_F(PvContext, RefusalsLeaveNothingBehind) {
     const auto refused = [&](auto&& spoil) {
         vcpu_guest_context_t& c = valid();
@@ -191,6 +210,12 @@ TEST_F(PvContext, UpdateDescriptor) {
     EXPECT_EQ(update(maddr(table).v + 16, kCode64), 0);
     EXPECT_EQ(port::frame_ptr<u64>(table)[2] & u64{3} << 45, u64{3} << 45);
     EXPECT_EQ(update(maddr(plain).v + 4088, kCode64), 0);
+    // A page that nothing uses stays plain memory, with every other word as it was.
+    constexpr u64 kData = 0x00009200'0000ffff;  // as a descriptor it would get privilege level 3
+    port::frame_ptr<u64>(plain)[7] = kData;
+    EXPECT_EQ(update(maddr(plain).v + 80, kCode64), 0);
+    EXPECT_EQ(port::frame_ptr<u64>(plain)[7], kData);
+    EXPECT_EQ(TypeWord{frame_of(plain).type.load()}.type(), PageType::writable);
     EXPECT_EQ(update(maddr(table).v + 4, kCode64), -EINVAL) << "unaligned";
     EXPECT_EQ(update(maddr(table).v + 24, 0x0000ec0000000000), -EINVAL) << "a call gate";
     EXPECT_EQ(port::frame_ptr<u64>(table)[3], 0u);
