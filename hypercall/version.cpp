@@ -6,6 +6,7 @@
 
 #include "abi/xen.hpp"
 #include "arch_state/layout.hpp"
+#include "core/domain.hpp"
 #include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
 
@@ -89,13 +90,15 @@ Result<> guest_handle(Caller& caller, Out<Text<sizeof(xen_domain_handle_t)>>& ou
     return {};  // all zero until the toolstack can set it
 }
 
-Result<> commandline(Caller&, Out<Text<sizeof(xen_commandline_t)>>& out) {
-    put(out.v.text, command_line);
+// How this machine is run is no guest's business; the text is what others are told.
+Result<> commandline(Caller& caller, Out<Text<sizeof(xen_commandline_t)>>& out) {
+    put(out.v.text, caller.domain.privileged ? command_line : "<denied>");
     return {};
 }
 
 // A buffer of the guest's size: {u32 length of buf; buf…}. With a null pointer, only the length is asked for.
-Result<s64> build_id_note(Caller&, GuestAddr where) {
+Result<s64> build_id_note(Caller& caller, GuestAddr where) {
+    if (!caller.domain.privileged) return fail(Error::perm);
     if (build_id.empty()) return fail(Error::nodata);
     const s64 size = static_cast<s64>(build_id.size());
     if (where.null()) return size;

@@ -37,6 +37,11 @@ TEST_F(Version, CommandLineIsCutAndTerminated) {
     EXPECT_EQ(ask(XENVER_commandline, at(0)), 0);
     EXPECT_EQ(get<char>(1022), 'x');
     EXPECT_EQ(get<char>(1023), 0);
+    // What the administrator has written there is for the control domain.
+    domain.privileged = false;
+    EXPECT_EQ(ask(XENVER_commandline, at(0)), 0);
+    EXPECT_STREQ(reinterpret_cast<char*>(machine.guest.data()), "<denied>");
+    domain.privileged = true;
     set_command_line({});
 }
 
@@ -62,6 +67,9 @@ TEST_F(Version, BuildId) {
     put(0, u32{4});
     EXPECT_EQ(ask(XENVER_build_id, at(0)), 4);
     EXPECT_EQ(get<u32>(4), 0x04030201u);
+    domain.privileged = false;
+    EXPECT_EQ(ask(XENVER_build_id, at(0)), -EPERM);
+    domain.privileged = true;
     set_build_id({});
 }
 
