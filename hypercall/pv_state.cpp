@@ -120,8 +120,8 @@ Outcome iret(Caller& caller) {
     if (caller.in_multicall) return {.value = to_abi(Error::inval)};
     const Result<> done = pv::iret(caller.vcpu, caller.regs);
     if (!done) {
-        guest_log(Level::error, "d{}v{}: iret with a bad frame at {:#x} ({}): crashing the domain",
-                  caller.domain.id, caller.vcpu.id, caller.regs.rsp, done.error());
+        log(Level::error, "d{}v{}: iret with a bad frame at {:#x} ({}): crashing the domain",
+            caller.domain.id, caller.vcpu.id, caller.regs.rsp, done.error());
         port::crash_current_domain(caller.vcpu);
     }
     return {.then = Outcome::Then::leave_registers};

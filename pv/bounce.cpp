@@ -24,8 +24,10 @@ void set_event_mask(Vcpu& v, u8 mask) {
 }
 
 void crash(Vcpu& v, const GuestRegs& regs, const char* why) {
-    guest_log(Level::error, "d{}v{}: {} (rip {:x}, rsp {:x}, vector {}): the domain is crashed", v.domain->id,
-              v.id, why, regs.rip, regs.rsp, regs.vector);
+    // Said once in a domain's life, and not to be lost among the lines of a guest that misbehaves: no
+    // guest_log().
+    log(Level::error, "d{}v{}: {} (rip {:x}, rsp {:x}, vector {}): the domain is crashed", v.domain->id, v.id,
+        why, regs.rip, regs.rsp, regs.vector);
     port::crash_current_domain(v);
 }
 
