@@ -2,6 +2,7 @@
 #include "hostile/arena.hpp"
 
 #include "base/assert.hpp"
+#include "lib/console.hpp"
 
 namespace hostile {
 
@@ -15,8 +16,18 @@ alignas(kPageSize) u64 canaries[kCanaries][512];
 alignas(kPageSize) u8 scratch_pages[kMaxCpus + 1][kScratchBytes];
 u64 machine_pages = 0;
 
-// The arena's level 1 tables, as they were made: the machine-to-physical table says of them what we have told
-// it.
+// By machine frame number: our own, but for the pool and the arena's tables. Not asked of the
+// machine-to-physical table: what that says of a frame is changed when the frame is given up, even while we
+// go on using it.
+constexpr u64 kMostFrames = u64{1} << 22;
+u64 essentials[kMostFrames / 64];
+void set_essential(Mfn m, bool is) {
+    if (m.v >= kMostFrames) return;
+    u64& word = essentials[m.v / 64];
+    word = is ? word | u64{1} << (m.v % 64) : word & ~(u64{1} << (m.v % 64));
+}
+
+// The arena's level 1 tables, as they were made.
 struct Table {
     u64 pfn = 0;
     Mfn mfn{};
@@ -41,6 +52,9 @@ void make_arena() {
         tables[t].mfn = leaf_table(kArena + t * kSuperpageSize);
         tables[t].pfn = pfn_of_machine(tables[t].mfn);
     }
+    for (u64 pfn = 0; pfn < page_count(); pfn++)
+        set_essential(mfn_of(pfn), pfn < pool.first_pfn || pfn >= pool.first_pfn + kPoolPages);
+    for (const Table& t : tables) set_essential(t.mfn, false);
     const s64 last = hypercall(__HYPERVISOR_memory_op, XENMEM_maximum_ram_page, 0);
     machine_pages = last > 0 ? static_cast<u64>(last) : 0;
 }
@@ -52,19 +66,8 @@ const Pte* arena_entry(u64 va) {
 }
 
 bool essential(Mfn m) {
-    if (m.v >= machine_pages) return false;
-    u64 pfn = ~u64{0};
-    // Parts of the table are not there, where the machine has no memory.
-    if (attempt([&] {
-            pfn = *const_cast<const volatile u64*>(
-                &reinterpret_cast<const u64*>(u64{MACH2PHYS_VIRT_START})[m.v]);
-        }))
-        return false;
-    for (u32 i = 0; i < kArenaTables; i++)
-        if (tables[i].mfn == m) return false;
-    // The entry may be stale or a lie of ours: only for a frame that is not ours, or is a pool page.
-    if (pfn < pool.first_pfn && mfn_of(pfn) == m) return true;
-    return pfn >= pool.first_pfn + kPoolPages && pfn < page_count() && mfn_of(pfn) == m;
+    if (m.v >= kMostFrames) return m.v < machine_pages;
+    return (essentials[m.v / 64] >> (m.v % 64) & 1) != 0;
 }
 
 Mfn some_frame(Random& r) {
@@ -95,10 +98,12 @@ Pte some_entry(Random& r) {
         case 0: flags = kRo; break;
         case 1: flags = r.next() & 0xfff; break;
         case 2: flags = r.next() & 0xfff0000000000fff; break;
-        case 3: return Pte(r.edge());
+        // Anything, but no view of the kernel's own pages: what is written through it would be our own fault.
+        case 3:
+            for (;;)
+                if (const Pte e(r.edge()); !essential(e.mfn())) return e;
         default: flags = kRw; break;
     }
-    // A writable view of the kernel's own pages would be our own fault.
     const Mfn m = expendable_frame(r);
     return r.one_in(8) ? Pte() : Pte(Mfn(m.v & ((u64{1} << 40) - 1)), flags);
 }
@@ -154,9 +159,13 @@ void plant_canaries() {
 
 u64 dead_canaries() {
     u64 dead = 0;
-    for (u32 p = 0; p < kCanaries; p++)
-        for (u32 w = 0; w < 512; w++)
-            dead += __atomic_load_n(&canaries[p][w], __ATOMIC_RELAXED) != pattern(p, w);
+    for (u32 p = 0; p < kCanaries; p++) {
+        for (u32 w = 0; w < 512; w++) {
+            const u64 found = __atomic_load_n(&canaries[p][w], __ATOMIC_RELAXED);
+            if (found != pattern(p, w) && dead++ < 8)
+                say("hostile: canary {} (frame {:x}), word {}: {:x}", p, mfn_of(canaries[p]).v, w, found);
+        }
+    }
     return dead;
 }
 

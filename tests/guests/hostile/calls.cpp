@@ -2,13 +2,17 @@
 #include "hostile/calls.hpp"
 
 #include "hostile/arena.hpp"
+#include "hostile/events.hpp"
+#include "hostile/grants.hpp"
+#include "hostile/report.hpp"
 #include "lib/start.hpp"
 
 namespace hostile {
 
-Counts counts[kMaxCpus];
-
 namespace {
+
+// No address of 64-bit code: refused wherever one is looked at.
+constexpr u64 kNoAddress = 0x8000000000000000;
 
 // A structure in the scratch memory, as full of rubbish as what lies there, of which the caller sets some.
 class Place {
@@ -45,17 +49,17 @@ u64 foreign(Random& r) {
 Call page_table_update(Random& r, Place p) {
     constexpr u64 kMost = 48;
     const u64 n = r.one_in(8) ? r.below(kMost) : 1 + r.below(4);
+    const u64 count = r.one_in(64) ? r.edge() % kMost : n;
     mmu_update_t& list = p.next<mmu_update_t>(kMost);
     u32& done = p.next<u32>();
-    for (u64 i = 0; i < n; i++) {
+    for (u64 i = 0; i < n || i < count; i++) {
         mmu_update_t& u = (&list)[i];
         const u64 kind =
             r.one_in(16) ? r.below(8) : (r.one_in(4) ? MMU_PT_UPDATE_PRESERVE_AD : MMU_NORMAL_PT_UPDATE);
         u.ptr = expendable_frame(r).v << kPageShift | (r.one_in(4) ? r.below(512) : r.below(8)) * 8 | kind;
         u.val = (u.ptr & 3) == MMU_MACHPHYS_UPDATE ? r.edge() : some_entry(r).v;
     }
-    return call(__HYPERVISOR_mmu_update, at(list), r.one_in(64) ? r.edge() % kMost : n,
-                r.one_in(2) ? at(done) : 0, foreign(r));
+    return call(__HYPERVISOR_mmu_update, at(list), count, r.one_in(2) ? at(done) : 0, foreign(r));
 }
 
 Call update_mapping(Random& r) {
@@ -107,22 +111,45 @@ Call trap_table(Random& r, Place p) {
     constexpr u64 kRows = 8;
     trap_info_t& rows = p.next<trap_info_t>(kRows + 1);
     const u64 n = r.below(kRows);
-    for (u64 i = 0; i < n; i++)
-        (&rows)[i] = {.vector = static_cast<u8>(0x81 + r.below(0x7f)),
+    for (u64 i = 0; i < n; i++) {
+        const u8 vector = static_cast<u8>(0x81 + r.below(0x7f));
+        // A handler at an address that can never be one would end the domain at the next INT: it is ours, or
+        // faults when it is entered, or is refused.
+        u64 address = entry_address(vector);
+        if (r.one_in(3)) address = some_arena_address(r);
+        if (r.one_in(8)) address = kNoAddress | r.below(1u << 30);
+        (&rows)[i] = {.vector = vector,
                       .flags = static_cast<u8>(r.next()),
-                      .cs = static_cast<u16>(r.edge()),
-                      .address = r.edge()};
+                      .cs = static_cast<u16>(r.one_in(4) ? r.edge() : u64{FLAT_KERNEL_CS}),
+                      .address = address};
+    }
     (&rows)[n].address = 0;
     return call(__HYPERVISOR_set_trap_table, at(rows));
 }
 
 Call callbacks(Random& r, Place p) {
-    callback_register_t& c = p.next<callback_register_t>();
     // Our own entry points stay: only types we do not use, and addresses that are refused.
-    c.type = static_cast<u16>(r.one_in(2) ? 4 + r.below(4) : r.below(8));
+    const u64 address = kNoAddress | r.below(u64{1} << 40);
+    switch (r.below(4)) {
+        case 0: return call(__HYPERVISOR_set_callbacks, address, address, address);
+        case 1: {
+            u64& handler = p.next<u64>();
+            handler = address;
+            const u64 command = r.one_in(2) ? u64{XENNMI_register_callback} : 2 + (r.edge() & 0x7fffffff);
+            return call(__HYPERVISOR_nmi_op, command, at(handler));
+        }
+        case 2: {
+            callback_unregister_t& c = p.next<callback_unregister_t>();
+            c.type = static_cast<u16>(r.one_in(2) ? r.below(10) : r.edge());
+            if (c.type == CALLBACKTYPE_nmi) c.type = CALLBACKTYPE_event;  // which is refused
+            return call(__HYPERVISOR_callback_op, CALLBACKOP_unregister, at(c));
+        }
+        default: break;
+    }
+    callback_register_t& c = p.next<callback_register_t>();
+    c.type = static_cast<u16>(r.one_in(2) ? r.below(8) : r.edge());
     c.flags = static_cast<u16>(r.next());
-    c.address = 0x8000000000000000 | (r.edge() & 0x7fffffffffffff);
-    if (r.one_in(4)) return call(__HYPERVISOR_set_callbacks, c.address, c.address, c.address);
+    c.address = address;
     return call(__HYPERVISOR_callback_op, CALLBACKOP_register, at(c));
 }
 
@@ -158,13 +185,20 @@ Call memory_operation(Random& r, Place p) {
     reservation(x.out, out);
     x.nr_exchanged = r.one_in(16) ? r.edge() : 0;
     const u64 shift = r.one_in(32) ? r.edge() << 6 : 0;
+    // What the call brings goes into the pool, or that would soon be empty.
+    const auto gaining = [&](Call c, const xen_memory_reservation_t& y, const u64& list) {
+        if (y.extent_order == 0 && shift == 0) c.gained = &list, c.lucky = r.below(kPoolPages);
+        return c;
+    };
     switch (r.below(8)) {
         case 0: return call(__HYPERVISOR_memory_op, XENMEM_exchange | shift, at(x));
-        case 1: return call(__HYPERVISOR_memory_op, XENMEM_increase_reservation | shift, at(x));
+        case 1:
+            return gaining(call(__HYPERVISOR_memory_op, XENMEM_increase_reservation | shift, at(x)), x.in,
+                           in);
         case 2: return call(__HYPERVISOR_memory_op, XENMEM_decrease_reservation | shift, at(x));
         case 3:
             x.in.extent_start.p = x.out.extent_start.p;
-            return call(__HYPERVISOR_memory_op, XENMEM_populate_physmap | shift, at(x));
+            return gaining(call(__HYPERVISOR_memory_op, XENMEM_populate_physmap | shift, at(x)), x.in, out);
         default: return call(__HYPERVISOR_memory_op, r.below(32) | shift, at(x));
     }
 }
@@ -187,7 +221,7 @@ Call scheduling(Random& r, Place p) {
         }
         case 2: {
             sched_remote_shutdown_t& s = p.next<sched_remote_shutdown_t>();
-            s.domain_id = static_cast<domid_t>(1 + r.below(DOMID_FIRST_RESERVED));
+            s.domain_id = static_cast<domid_t>(100 + r.below(DOMID_FIRST_RESERVED - 100));
             s.reason = static_cast<u32>(r.next());
             return call(__HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, at(s));
         }
@@ -218,7 +252,7 @@ Call vcpu_operation(Random& r, Place p) {
         (&arg)[0] = r.one_in(2) ? now() + r.below(10'000'000) : r.edge();
     if (kind == VCPUOP_register_runstate_memory_area || kind == VCPUOP_register_vcpu_time_memory_area)
         (&arg)[0] = r.one_in(4) ? 0 : some_arena_address(r);  // written at any time: not to our lists
-    u64 id = r.one_in(8) ? r.edge() : r.below(kMaxCpus);
+    const u64 id = static_cast<u32>(r.one_in(8) ? r.edge() : r.below(kMaxCpus));
     // A place for vcpu_info only where none of ours is at work.
     if (r.one_in(16)) {
         (&arg)[0] = expendable_frame(r).v;
@@ -227,27 +261,8 @@ Call vcpu_operation(Random& r, Place p) {
                     at(arg));
     }
     // The first vCPU wakes the others up again.
-    if (r.one_in(64) && static_cast<u32>(id) != 0) return call(__HYPERVISOR_vcpu_op, VCPUOP_down, id);
+    if (r.one_in(64) && id != 0) return call(__HYPERVISOR_vcpu_op, VCPUOP_down, id);
     return call(__HYPERVISOR_vcpu_op, kind, id, r.one_in(8) ? some_address(r) : at(arg));
-}
-
-Call grant_operation(Random& r, Place p) {
-    gnttab_copy_t& copy = p.next<gnttab_copy_t>(8);
-    const u64 command = r.below(14), count = r.one_in(32) ? r.edge() : r.below(4);
-    // Copies into our own frames only where they may go.
-    if (command == GNTTABOP_copy) {
-        for (u64 i = 0; i < 8; i++) {
-            gnttab_copy_t& c = (&copy)[i];
-            c.flags &= static_cast<u16>(~GNTCOPY_dest_gref);
-            c.dest.u.gmfn = expendable_frame(r).v;
-            c.dest.domid = static_cast<domid_t>(some_domain(r));
-            c.source.domid = static_cast<domid_t>(some_domain(r));
-            c.len = static_cast<u16>(r.below(5000));
-        }
-        return call(__HYPERVISOR_grant_table_op, command, at(copy), count % 9);
-    }
-    return call(__HYPERVISOR_grant_table_op, r.one_in(16) ? r.edge() : command,
-                r.one_in(8) ? some_address(r) : at(copy), count);
 }
 
 // A toolstack operation with the right version, so that it gets further than that.
@@ -283,6 +298,15 @@ Call toolstack(Random& r, Place p) {
     }
 }
 
+Call console(Random& r) {
+    if (r.one_in(2)) return call(__HYPERVISOR_console_io, CONSOLEIO_read, r.below(100), some_address(r));
+    // Of what is readable only blanks: the console is where we report.
+    static char blanks[256];
+    __builtin_memset(blanks, ' ', sizeof blanks);
+    return call(__HYPERVISOR_console_io, CONSOLEIO_write, r.one_in(4) ? r.edge() | u64{1} << 31 : 0,
+                r.one_in(2) ? r.edge() | kNoAddress : at(blanks));
+}
+
 // Calls in which no argument can hurt us: anything.
 Call anything(Random& r) {
     static constexpr u64 kHarmless[] = {__HYPERVISOR_stack_switch,
@@ -296,8 +320,10 @@ Call anything(Random& r) {
                                         __HYPERVISOR_vm_assist,
                                         __HYPERVISOR_set_segment_base,
                                         __HYPERVISOR_xsm_op,
-                                        __HYPERVISOR_event_channel_op,
                                         __HYPERVISOR_physdev_op,
+                                        __HYPERVISOR_kexec_op,
+                                        __HYPERVISOR_xenoprof_op,
+                                        __HYPERVISOR_tmem_op,
                                         __HYPERVISOR_hvm_op,
                                         __HYPERVISOR_argo_op,
                                         __HYPERVISOR_xenpmu_op,
@@ -344,9 +370,10 @@ Call make_call(Random& r, u64 where) {
         case 14: return scheduling(r, p);
         case 15: return vcpu_operation(r, p);
         case 16:
-        case 17: return grant_operation(r, p);
+        case 17: return grant_operation(r, where);
         case 18: return toolstack(r, p);
-        case 19: return call(__HYPERVISOR_console_io, CONSOLEIO_read, r.below(100), some_address(r));
+        case 19: return r.one_in(4) ? console(r) : event_operation(r, where);
+        case 20: return event_operation(r, where);
         default: return anything(r);
     }
 }
@@ -362,10 +389,12 @@ s64 make(const Call& c) {
                  : "=a"(result), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(r10), "+r"(r8)
                  : "a"(c.number)
                  : "rcx", "r11", "r9", "memory");
-    Counts& n = counts[this_cpu().id];
-    const u64 at = c.number < kNumbers ? c.number : kNumbers - 1;
-    n.made[at]++;
-    n.succeeded[at] += result >= 0;
+    note_call(c.number, result);
+    // Frames that a list of ours has brought.
+    if (c.gained != nullptr)
+        for (s64 i = 0; i < result && i < 64; i++)
+            pool.mfn[(c.lucky + static_cast<u64>(i)) % kPoolPages].store(c.gained[i],
+                                                                         std::memory_order_relaxed);
     return result;
 }
 

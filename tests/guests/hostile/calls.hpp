@@ -11,6 +11,8 @@ using namespace guest;
 struct Call {
     u64 number = 0;
     u64 arguments[5] = {};
+    const u64* gained = nullptr;  // where frames that become ours are listed: as many as the result says
+    u64 lucky = 0;                // from which place of the pool on they go
 };
 
 // A call whose structures, if any, lie in the calling vCPU's scratch memory from `at` on. What would
@@ -20,12 +22,5 @@ s64 make(const Call& call);
 
 // Multicalls of calls like that, too.
 s64 make_random_call(Random& r);
-
-// For the report.
-inline constexpr u32 kNumbers = 64;
-struct Counts {
-    u64 made[kNumbers], succeeded[kNumbers];
-};
-extern Counts counts[];  // per vCPU
 
 }  // namespace hostile

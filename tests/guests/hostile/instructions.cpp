@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 #include "hostile/arena.hpp"
+#include "hostile/report.hpp"
 #include "lib/start.hpp"
 
 // One run of bytes with given registers; entry.S's frames bring us back by the fault at its end.
@@ -52,8 +53,9 @@ u64 place_code(Random& r, const u8* bytes, usize count) {
     // Near the end of the page now and then: the next one is not there.
     const u64 offset = r.one_in(8) ? kPageSize - 1 - r.below(16) : r.below(kPageSize - 64);
     const u64 room = kPageSize - offset;
+    // UD2s right behind it: what an earlier run has left there must not be executed, least of all in kernel mode.
     for (usize i = 0; i < 48 && i < room; i++)
-        page[offset + i] = i < count ? bytes[i] : (i % 2 == 0 ? 0x0f : 0x0b);
+        page[offset + i] = i < count ? bytes[i] : ((i - count) % 2 == 0 ? 0x0f : 0x0b);
     return kCode + this_cpu().id * 2 * kPageSize + offset;
 }
 
@@ -263,6 +265,7 @@ void odd_return(Random& r) {
     frame[8] = r.one_in(2) ? u64{FLAT_KERNEL_SS} : r.edge();
     // A RIP that cannot be is refused by crashing the domain: only canonical ones.
     if (r.one_in(8)) frame[4] = some_arena_address(r);
+    note_call(__HYPERVISOR_iret, 0);
     // TF: one step, and our handler takes it away.
     if (r.one_in(16)) frame[6] |= 0x100;
     asm volatile(

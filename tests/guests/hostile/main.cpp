@@ -9,7 +9,11 @@
 #include "base/assert.hpp"
 #include "hostile/arena.hpp"
 #include "hostile/calls.hpp"
+#include "hostile/events.hpp"
+#include "hostile/grants.hpp"
+#include "hostile/ground.hpp"
 #include "hostile/instructions.hpp"
+#include "hostile/report.hpp"
 #include "lib/console.hpp"
 #include "lib/start.hpp"
 
@@ -18,23 +22,10 @@ namespace hostile {
 namespace {
 
 std::atomic<bool> over{false};
-std::atomic<u32> working{0};
+std::atomic<bool> at_work[kMaxCpus];
 u64 seed, steps, deadline;
 u32 cpus_started;
-u64 steps_done[kMaxCpus];
-
-// Benign entries: what our own actions bring about at any time.
-bool hook(Frame& frame) {
-    switch (frame.vector) {
-        case kDebug:
-            hypercall(__HYPERVISOR_set_debugreg, 7, 0x400);
-            frame.rflags &= ~u64{0x100};
-            return true;
-        case kNoDevice:  // the hypervisor has cleared TS on the way
-        case kNmiEntry: return true;
-        default: return false;
-    }
-}
+u64 steps_done[kMaxCpus], rounds[kMaxCpus];
 
 void one_step(Random& r) {
     if (r.one_in(4)) fill_scratch(r);
@@ -45,36 +36,68 @@ void one_step(Random& r) {
         case 3:
         case 4: touch_arena(r); break;
         case 5: load_selectors(r); break;
+        case 6: write_grants(r); break;
         default: make_random_call(r); break;
     }
 }
 
+void finish() {
+    // The others end with their step; one that sleeps or is lost has to be called back for that.
+    const u64 patience = now() + 60'000'000'000;
+    const auto working = [] {
+        u32 n = 0;
+        for (const auto& w : at_work) n += w.load();
+        return n;
+    };
+    for (u64 next = now() + 2'000'000'000; working() != 0 && now() < patience;) {
+        if (now() > next) {
+            for (u32 id = 1; id < cpus_started; id++)
+                if (at_work[id].load()) call_back(id);
+            next = now() + 2'000'000'000;
+        }
+        hypercall(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    }
+    if (working() != 0) panic("{} vCPUs do not come to an end", working());
+
+    u64 entries = 0, all_steps = 0;
+    for (u32 id = 0; id < cpus_started; id++) {
+        for (const u64 n : cpu(id).entries) entries += n;
+        all_steps += steps_done[id];
+    }
+    const u64 total = report_calls(cpus_started);
+    if (dead_canaries() != 0) panic("a canary is dead");
+    say("hostile: vCPUs began anew {} times by an exception, {} times by silence", losses_by_exception(),
+        losses_by_silence());
+    say("hostile: {} steps, {} hypercalls, {} entries", all_steps, total, entries);
+    say("hostile: complete, all canaries alive");
+    power_off();
+}
+
 void work(u32 id) {
-    Random r(seed * kMaxCpus + id);
-    working.fetch_add(1);
+    Random r(seed * kMaxCpus + id + 1000003 * rounds[id]++);
+    at_work[id].store(true);
     for (u64 step = 0; !over.load(std::memory_order_relaxed); step++) {
         one_step(r);
-        steps_done[id] = step;
-        if (steps != 0 && step == steps) break;
-        if (id != 0) continue;
-        if (step % 256 == 0) {
-            // Those that went to sleep for good.
-            for (u32 other = 1; other < kMaxCpus; other++)
-                if (other < cpus_started) hypercall(__HYPERVISOR_vcpu_op, VCPUOP_up, other);
+        if (++steps_done[id] == steps) break;
+        if (step % 64 != 0) continue;
+        look_after_others(id, steps_done[id]);
+        if (id == 0 && step % 256 == 0) {
             if (dead_canaries() != 0) panic("a canary is dead");
             if (now() > deadline) over.store(true);
         }
+        if (step % 1024 == 0) init_traps();
     }
-    over.store(id == 0 ? true : over.load());
+    if (id == 0) over.store(true);
     hypercall(__HYPERVISOR_set_debugreg, 7, 0x400);
-    working.fetch_sub(1);
+    at_work[id].store(false);
+    if (id == 0) finish();
 }
 
 }  // namespace
 
 }  // namespace hostile
 
-void guest::run(const start_info_t&) {
+void guest::run(const start_info_t& info) {
     using namespace hostile;
     seed = option("seed", 1);
     steps = option("steps", 0);
@@ -85,35 +108,11 @@ void guest::run(const start_info_t&) {
     say("hostile: seed {}, {} vCPUs, {} pages", seed, cpus, page_count());
     make_arena();
     make_code_pages();
+    make_grants();
+    spare_events(info);
     plant_canaries();
-    entry_hook = hook;
+    keep_ground(work, cpus);
     for (u32 id = 1; id < cpus; id++)
         if (const s64 r = start_vcpu(id, work); r != 0) panic("vCPU {} does not start: {}", id, r);
     work(0);
-
-    // The others end with their step; one that sleeps or is down has to be woken for that.
-    const u64 patience = now() + 30'000'000'000;
-    while (working.load() != 0 && now() < patience) {
-        for (u32 id = 1; id < cpus; id++) {
-            hypercall(__HYPERVISOR_vcpu_op, VCPUOP_up, id);
-            hypercall(__HYPERVISOR_vcpu_op, VCPUOP_send_nmi, id);
-        }
-        hypercall(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
-    }
-    if (working.load() != 0) panic("{} vCPUs do not come to an end", working.load());
-
-    u64 total = 0, entries = 0;
-    for (u32 n = 0; n < kNumbers; n++) {
-        u64 made = 0, good = 0;
-        for (u32 id = 0; id < cpus; id++) made += counts[id].made[n], good += counts[id].succeeded[n];
-        if (made != 0) say("hostile: hypercall {}: {} made, {} succeeded", n, made, good);
-        total += made;
-    }
-    for (u32 id = 0; id < cpus; id++)
-        for (const u64 n : cpu(id).entries) entries += n;
-    u64 all_steps = 0;
-    for (u32 id = 0; id < cpus; id++) all_steps += steps_done[id];
-    if (dead_canaries() != 0) panic("a canary is dead");
-    say("hostile: {} steps, {} hypercalls, {} entries", all_steps, total, entries);
-    say("hostile: complete, all canaries alive");
 }
