@@ -38,14 +38,15 @@ def probe(cpus: int):
 # otherwise it only knocks at the door.
 MADE = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 28, 29, 30, 32, 33, 34,
         35, 36, 40}
-DONE = {0, 1, 10, 12, 13, 14, 20, 24, 26, 29, 32, 33}
+DONE = {0, 1, 10, 12, 13, 14, 20, 24, 26, 29, 32}
 
 
 def hostile(cpus: int, seconds: int, **settings):
     def run(context: Context):
-        # With a second vCPU there is always one that can bring back the other.
+        # With a second vCPU there is always one that can bring back the other. Nearly every call is refused, and told
+        # of at a rate that leaves time for calls.
         text = boot(context, "hostile", f"seed={context.seed} seconds={seconds}", cpus, 180 + 3 * seconds,
-                    hypervisor_options=f"dom0_max_vcpus={max(cpus, 2)}", **settings)
+                    hypervisor_options=f"dom0_max_vcpus={max(cpus, 2)} guest_loglvl=none/warning", **settings)
         done = re.search(r"^hostile: (\d+) steps, (\d+) hypercalls", text, re.MULTILINE)
         expect("\nhostile: complete, all canaries alive\n" in text and done, "the guest did not complete")
         expect(int(done.group(2)) > 100 * seconds, f"it made only {done.group(2)} hypercalls in {seconds} s")
