@@ -53,7 +53,7 @@ Result<> detach_page(Domain& d, Mfn m);
 // Gives up everything. ERESTART: preempted, call again. Only for a dying domain.
 Result<> release_all_pages(Domain& d);
 
-// A zeroed page of the hypervisor's that d may map: shared info, grant table. ENOMEM. EINVAL: d is dying.
+// A zeroed page of ours that d may map; it keeps d until all have let go of it. ENOMEM. EINVAL: d is dying.
 Result<Mfn> allocate_shared_page(Domain& d);
 void free_shared_page(Mfn m);
 

@@ -21,7 +21,7 @@ Result<> get_l1_slow(Pte e, DomId from, const TableRules& rules);
 }
 
 // References of a present level 1 entry to a page of `from`'s: the table's owner itself, or one whose memory
-// it may map. EINVAL: flags, frame or type do not allow it. EPERM: device memory that it may not map.
+// it may map. EINVAL: flags. EBUSY: another's page, or none to be written. EPERM: no RAM, and not permitted.
 inline Result<> get_l1_refs(Pte e, DomId from, const TableRules& rules) {
     const Mfn m = e.mfn();
     if ((e.v & rules.forbidden) == 0 && frame_valid(m)) [[likely]] {
