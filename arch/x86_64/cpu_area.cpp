@@ -78,6 +78,22 @@ Result<Mfn> stub_frame() {
     return frame;
 }
 
+// What the window on a guest's descriptor table shows where that has no page: descriptors of zero. Loading
+// one is a general protection fault, as beyond the end of any table; with no page there at all it would be a
+// page fault, at an address of ours.
+constinit Mfn empty_gdt_frame = kNoMfn;
+constexpr u64 kEmptyGdtFlags = kHvFlags & ~(Pte::kGlobal | Pte::kWritable | Pte::kDirty);
+
+Result<> map_empty_gdt(u64 window) {
+    if (empty_gdt_frame == kNoMfn) {
+        empty_gdt_frame = TRY(alloc_frames(0));
+        __builtin_memset(port::frame_ptr(empty_gdt_frame), 0, kPageSize);
+    }
+    for (unsigned i = 0; i < kGdtWindowPages; i++)
+        if (i != kGdtReservedPage) TRY(map_page(window + i * kPageSize, empty_gdt_frame, kEmptyGdtFlags));
+    return {};
+}
+
 }  // namespace
 
 Result<> create_cpu_area(CpuId cpu) {
@@ -92,8 +108,8 @@ Result<> create_cpu_area(CpuId cpu) {
     TRY(map_new_pages(area + kAreaTrace, 1, kHvFlags));
     const Mfn stub = TRY(stub_frame());
     TRY(map_page(area + kAreaStub, stub, kHvExecute));
-    // The L1 tables behind the two windows, so that changing an entry later never allocates.
-    TRY(map_page(area + kAreaGdt, kNoMfn, 0));
+    TRY(map_empty_gdt(area + kAreaGdt));
+    // The L1 table behind the other window, so that changing an entry later never allocates.
     TRY(map_page(area + kAreaLdt, kNoMfn, 0));
 
     CpuInfo* info = cpu_info_at(cpu);
@@ -154,7 +170,8 @@ void load_cpu_tables(CpuId cpu) {
 
 void set_gdt_page(unsigned page, Mfn frame) {
     const u64 va = cpu_area(port::this_cpu()) + kAreaGdt + page * kPageSize;
-    *find_pte(va) = frame == kNoMfn ? Pte() : Pte(frame, kHvFlags & ~Pte::kGlobal);
+    *find_pte(va) =
+        frame == kNoMfn ? Pte(empty_gdt_frame, kEmptyGdtFlags) : Pte(frame, kHvFlags & ~Pte::kGlobal);
     invlpg(va);
 }
 
