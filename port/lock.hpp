@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Locks own their data: Guarded<T> gives access to T only through a guard. A lock is declared with its rank;
-// debug builds check that a CPU takes locks in strictly rising rank.
+// the unit tests check that a CPU takes locks in strictly rising rank.
 #pragma once
 
 #include <atomic>

@@ -22,7 +22,7 @@ namespace {
 
 constexpr u64 kImagePhysical = 0x200000;  // domus.lds
 constinit PageSource page_source;
-constinit SpinLock paging_lock{Rank::leaf};
+constinit SpinLock paging_lock{Rank::objects};  // new tables come from the heap, not from the objects
 constinit Mfn idle_l4 = kNoMfn;
 constinit u64 device_cursor = layout::kDevices;
 
@@ -82,27 +82,6 @@ void set_page_source(PageSource source) { page_source = source; }
 void load_idle_root() { write_cr3(maddr(idle_l4).v); }
 
 Maddr idle_root() { return maddr(idle_l4); }
-
-Result<> map_range(u64 va, Maddr ma, u64 size, u64 flags) {
-    LockGuard guard(paging_lock);
-    const bool user = (flags & Pte::kUser) != 0;
-    const bool gigabytes = has_1g_pages();
-    while (size > 0) {
-        unsigned level = 1;
-        if (((va | ma.v) & (kGiB - 1)) == 0 && size >= kGiB && gigabytes) {
-            level = 3;
-        } else if (((va | ma.v) & (kSuperpageSize - 1)) == 0 && size >= kSuperpageSize) {
-            level = 2;
-        }
-        const u64 step = kPageSize << (9 * (level - 1));
-        Pte* entry = TRY(entry_for(va, level, user));
-        *entry = Pte(mfn(ma), flags | (level > 1 ? Pte::kLarge : 0));
-        va += step;
-        ma += step;
-        size -= std::min(size, step);
-    }
-    return {};
-}
 
 Result<> map_page(u64 va, Mfn frame, u64 flags) {
     LockGuard guard(paging_lock);
@@ -175,7 +154,7 @@ namespace domus::port {
 Result<void*> map_device(Maddr base, u64 size) {
     using namespace x86;
     const u64 start = round_down(base.v, kPageSize), end = round_up(base.v + size, kPageSize);
-    static constinit SpinLock cursor_lock{Rank::device};
+    static constinit SpinLock cursor_lock{Rank::page_list};  // between those of interrupts and paging_lock
     LockGuard guard(cursor_lock);
     if (end <= start || end - start > layout::kDevices + layout::kSlotSize - device_cursor)
         return fail(Error::nospc);

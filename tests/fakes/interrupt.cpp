@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fakes/interrupt.hpp"
 
+#include <thread>
+
+#include "port/cpu.hpp"
+
 namespace domus {
 namespace fakes {
 
@@ -17,8 +21,13 @@ void deliver(IrqId irq) {
     line.deliveries++;
     line.handler.run(irq, line.handler.arg);
 }
+// A CPU takes an interrupt only once it holds no lock: a thread of its own stands for that moment.
 void redeliver(IrqId irq) {
-    if (interrupts.lines[irq.v].level && interrupts.lines[irq.v].asserted) deliver(irq);
+    if (!interrupts.lines[irq.v].level || !interrupts.lines[irq.v].asserted) return;
+    std::thread([irq, cpu = port::this_cpu()] {
+        port::fake_cpu = cpu;
+        deliver(irq);
+    }).join();
 }
 }  // namespace
 
