@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Sorting the firmware's map and resolving its overlaps.
 #include "boot/memory_map.hpp"
 
 namespace domus {
@@ -74,33 +75,6 @@ Result<> MemoryMap::sanitise() {
         }
         if (next == ~u64{0}) break;
         at = next;
-    }
-    for (u32 i = 0; i < n; i++) regions_[i] = out[i];
-    count_ = n;
-    return {};
-}
-
-Result<> MemoryMap::retype_usable(u64 start, u64 end, MemoryType type) {
-    auto& out = scratch;
-    u32 n = 0;
-    const auto put = [&](u64 s, u64 e, MemoryType t) {
-        if (s >= e) return true;
-        if (n > 0 && out[n - 1].end == s && out[n - 1].type == t) {
-            out[n - 1].end = e;
-            return true;
-        }
-        if (n == kCapacity) return false;
-        out[n++] = {s, e, t};
-        return true;
-    };
-    for (const MemoryRegion& r : regions()) {
-        const u64 from = start > r.start ? start : r.start, to = end < r.end ? end : r.end;
-        bool ok;
-        if (r.type != MemoryType::usable || from >= to)
-            ok = put(r.start, r.end, r.type);
-        else
-            ok = put(r.start, from, r.type) && put(from, to, type) && put(to, r.end, r.type);
-        if (!ok) return fail(Error::nospc);
     }
     for (u32 i = 0; i < n; i++) regions_[i] = out[i];
     count_ = n;

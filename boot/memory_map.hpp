@@ -38,10 +38,6 @@ class MemoryMap {
     std::span<const MemoryRegion> regions() const { return {regions_.data(), count_}; }
     void clear() { count_ = 0; }
 
-    // Marks [start, end) as `type` wherever it is usable (such as the hypervisor's image, before the map is
-    // shown to dom0). The map must be sanitised and stays so. ENOSPC.
-    Result<> retype_usable(u64 start, u64 end, MemoryType type);
-
   private:
     std::array<MemoryRegion, kCapacity> regions_{};
     u32 count_ = 0;

@@ -133,41 +133,11 @@ Result<> attach(Output output) {
     return {};
 }
 
-void detach(const void* device) {
-    Locked lock;
-    for (usize i = 0; i < state.output_count; i++) {
-        if (state.outputs[i].device != device) continue;
-        state.outputs[i] = state.outputs[--state.output_count];
-        return;
-    }
-}
-
-Result<> set_loglvl(std::string_view value) {
-    const LevelThresholds t = TRY(parse_levels(value));
-    Locked lock;
-    state.host = t;
-    return {};
-}
-
-Result<> set_guest_loglvl(std::string_view value) {
-    const LevelThresholds t = TRY(parse_levels(value));
-    Locked lock;
-    state.guest = t;
-    return {};
-}
-
 void configure(const LevelThresholds& host, const LevelThresholds& guest, StampKind stamp) {
     Locked lock;
     state.host = host;
     state.guest = guest;
     state.stamp = stamp;
-}
-
-Result<> set_timestamps(std::string_view value) {
-    const StampKind kind = TRY(parse_stamp_kind(value));
-    Locked lock;
-    state.stamp = kind;
-    return {};
 }
 
 void set_wall_clock(port::WallClock at_zero) {
@@ -227,11 +197,6 @@ void clear_ring() {
 void enter_panic() { panicking.store(true, std::memory_order_relaxed); }
 
 void take_over() { owner.store(kFree, std::memory_order_relaxed); }
-
-u64 suppressed_lines() {
-    Locked lock;
-    return state.host_rate.refused() + state.guest_rate.refused();
-}
 
 namespace testing {
 void reset() {

@@ -29,15 +29,9 @@ void init();
 
 // Adds an output (at most four; ENOSPC) and shows it what the ring holds.
 Result<> attach(Output output);
-// Removes the output that has this device.
-void detach(const void* device);
 
 // The options of the command line, parsed.
 void configure(const LevelThresholds& host, const LevelThresholds& guest, StampKind stamp);
-// The same as text. EINVAL: the value makes no sense, nothing changed.
-Result<> set_loglvl(std::string_view value);        // LEVEL[/RATE_LIMITED_LEVEL]
-Result<> set_guest_loglvl(std::string_view value);  // the same, for lines on what guests do
-Result<> set_timestamps(std::string_view value);    // none, date, datems, boot, raw; "" means date
 
 // What time it was at system time 0; timestamps of kind date need it.
 void set_wall_clock(port::WallClock at_zero);
@@ -71,9 +65,6 @@ void set_ring_notify(void (*notify)());
 void enter_panic();
 // After the other CPUs have been stopped: takes the lock from whichever of them holds it.
 void take_over();
-
-// The line number counter of suppressed lines, for tests and the 'h' key: lines lost to rate limits.
-u64 suppressed_lines();
 
 namespace testing {
 void reset();  // as before init(): the unit tests' only

@@ -38,7 +38,6 @@ bool RateLimit::admit(Nanos now, u32& missed) {
     }
     if (tokens_ == 0) {
         missed_++;
-        refused_++;
         return false;
     }
     tokens_--;

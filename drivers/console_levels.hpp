@@ -26,7 +26,6 @@ class RateLimit {
 
     // May a line be shown now? If so, `missed` is set to the number of lines refused since the last one.
     bool admit(Nanos now, u32& missed);
-    u64 refused() const { return refused_; }
 
   private:
     Nanos interval_;
@@ -34,7 +33,6 @@ class RateLimit {
     u32 burst_;
     u32 tokens_;
     u32 missed_ = 0;
-    u64 refused_ = 0;
 };
 
 }  // namespace domus

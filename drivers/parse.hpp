@@ -34,27 +34,6 @@ constexpr std::optional<u64> parse_number(std::string_view s, u64 max = ~u64{0})
     return v;
 }
 
-// A number with an optional suffix K, M, G or T (powers of 1024); without one the number counts bytes.
-constexpr std::optional<u64> parse_size(std::string_view s) {
-    unsigned shift = 0;
-    if (!s.empty()) {
-        switch (s.back()) {
-            case 'k':
-            case 'K': shift = 10; break;
-            case 'm':
-            case 'M': shift = 20; break;
-            case 'g':
-            case 'G': shift = 30; break;
-            case 't':
-            case 'T': shift = 40; break;
-            default: break;
-        }
-        if (shift != 0) s.remove_suffix(1);
-    }
-    const auto v = parse_number(s, ~u64{0} >> shift);
-    return v ? std::optional<u64>(*v << shift) : std::nullopt;
-}
-
 // Cuts and returns the part of `s` before the first `separator` (all of it if there is none).
 constexpr std::string_view cut(std::string_view& s, char separator) {
     const usize at = s.find(separator);

@@ -33,8 +33,6 @@ void load_ldt(Vcpu& v);
 
 // pv.debug_regs have changed (0 to 3 are addresses outside the hypervisor's range, 7 is checked).
 void load_debug_regs(Vcpu& v);
-// DR6 as the CPU has it.
-u64 read_dr6();
 
 // pv.tsc_aux has changed. Precondition: the CPU has RDTSCP or RDPID.
 void load_tsc_aux(u32 value);

@@ -217,7 +217,6 @@ const CpuPolicy& raw_policy() { return raw; }
 const CpuPolicy& host_policy() { return host; }
 const CpuPolicy& pv_max_policy() { return pv_max; }
 const CpuPolicy& pv_default_policy() { return pv_default; }
-const CpuPolicy& hardware_policy() { return hardware; }
 const CpuPolicy& policy_of(const Domain& d) {
     if (d.cpu_policy) return *d.cpu_policy;
     return d.hardware ? hardware : domain_default;

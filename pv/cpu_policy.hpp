@@ -35,12 +35,10 @@ void init_cpu_policies(const HostFacts& facts);
 // Raw: as the processor says. Host: what the hypervisor uses of it.
 const CpuPolicy& raw_policy();
 const CpuPolicy& host_policy();
-// The most that a PV guest can have; what it gets unless its toolstack says otherwise; what the hardware
-// domain gets, which never moves to another host.
+// The most that a PV guest can have; what it gets unless its toolstack says otherwise.
 const CpuPolicy& pv_max_policy();
 const CpuPolicy& pv_default_policy();
-const CpuPolicy& hardware_policy();
-// The domain's own.
+// The domain's own; the hardware domain, which never moves to another host, has some more.
 const CpuPolicy& policy_of(const Domain& d);
 
 // The leaf of a policy, zeros beyond its limits; not the leaves of the hypervisor. Nothing in it depends on a

@@ -206,7 +206,6 @@ void load_ldt(Vcpu& v) {
 }
 
 void load_debug_regs(Vcpu& v) { write_debug_regs(v.pv); }
-u64 read_dr6() { return x86::read_dr6(); }
 
 void load_tsc_aux(u32 value) { wrmsr(kMsrTscAux, value); }
 

@@ -29,8 +29,6 @@ void set_page_source(PageSource source);
 void build_page_tables();
 void load_idle_root();
 
-// Maps [va, va + size) to [ma, …) with 4 KiB pages, or larger ones where alignment allows. ENOMEM.
-Result<> map_range(u64 va, Maddr ma, u64 size, u64 flags);
 // One page; kNoMfn unmaps. The caller flushes.
 Result<> map_page(u64 va, Mfn frame, u64 flags);
 // The L1 entry that maps va; null if there is no L1 table.

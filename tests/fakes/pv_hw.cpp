@@ -26,7 +26,6 @@ u64 read_gs_base_user() { return pv_hw.gs_base_user; }
 void load_gdt(Vcpu&) { pv_hw.gdt_loads++; }
 void load_ldt(Vcpu&) { pv_hw.ldt_loads++; }
 void load_debug_regs(Vcpu&) { pv_hw.debug_loads++; }
-u64 read_dr6() { return 0xffff0ff0; }
 void load_tsc_aux(u32 value) { pv_hw.tsc_aux = value; }
 void load_xcr0(u64) {}
 void enter_kernel_mode(Vcpu& v) { v.pv.in_kernel = true; }

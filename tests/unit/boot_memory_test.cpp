@@ -75,22 +75,7 @@ TEST(MemoryMap, FullTable) {
     EXPECT_FALSE(m->add(0x1000000, 0x1000, 1));
     ASSERT_TRUE(m->sanitise());
     EXPECT_EQ(m->regions().size(), MemoryMap::kCapacity);
-    EXPECT_EQ(m->retype_usable(0x100, 0x200, reserved).error(), Error::nospc);
     EXPECT_EQ(m->regions()[0], (MemoryRegion{0, 0x1000, usable}));
-}
-
-TEST(MemoryMap, RetypesOnlyUsableMemory) {
-    MemoryMap m;
-    m.add(0x1000, 0x4000, 1);
-    m.add(0x5000, 0x1000, 4);
-    m.add(0x6000, 0x4000, 1);
-    ASSERT_TRUE(m.sanitise());
-    ASSERT_TRUE(m.retype_usable(0x3000, 0x8000, reserved));
-    EXPECT_EQ(list(m), (std::vector<MemoryRegion>{{0x1000, 0x3000, usable},
-                                                  {0x3000, 0x5000, reserved},
-                                                  {0x5000, 0x6000, nvs},
-                                                  {0x6000, 0x8000, reserved},
-                                                  {0x8000, 0xa000, usable}}));
 }
 
 MemoryMap typical() {

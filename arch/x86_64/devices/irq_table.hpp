@@ -90,7 +90,6 @@ class IrqTable {
     u64 stray_interrupts() const { return stray_.load(std::memory_order_relaxed); }
     // For reports: the line's state.
     const IrqLine& line(IrqId irq) const { return lines_[irq.v]; }
-    u32 line_count() const { return static_cast<u32>(lines_.size()); }
 
   private:
     struct Mapping {
