@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "sched/round_robin.hpp"
+#include "fakes/round_robin.hpp"
 #include "sched_simulation.hpp"
 
 namespace domus::sched {

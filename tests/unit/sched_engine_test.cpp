@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "fakes/machine.hpp"
-#include "sched/round_robin.hpp"
+#include "fakes/round_robin.hpp"
 
 namespace domus::sched {
 namespace {

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <thread>
 
+#include "fakes/round_robin.hpp"
 #include "sched/credit2.hpp"
-#include "sched/round_robin.hpp"
 #include "sched/rtds.hpp"
 #include "sched_simulation.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The simplest policy: first come, first served, ten milliseconds each. Not for production; it is the model
+// The simplest policy: first come, first served, ten milliseconds each. Not for production: it is the model
 // that the engine is tested with.
-#include "sched/round_robin.hpp"
+#include "fakes/round_robin.hpp"
 
 #include <bit>
 
