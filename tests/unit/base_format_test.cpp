@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The formatter: widths, signs, bases, what does not fit.
 #include "base/format.hpp"
 
 #include <gtest/gtest.h>

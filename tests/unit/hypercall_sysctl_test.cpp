@@ -7,28 +7,21 @@
 #include "fakes/cpuid.hpp"
 #include "fakes/topology.hpp"
 #include "mm/heap.hpp"
-#include "unit/hypercall_fixture.hpp"
+#include "unit/sysctl_fixture.hpp"
 
 namespace domus::hypercall {
 namespace {
 
 std::string keys;
 
-class Sysctl : public HypercallTest {
+class Sysctl : public SysctlTest {
   protected:
     ~Sysctl() override {
         fakes::topology.clear();
         fakes::cpuid_leaves.clear();
     }
-    s64 call(u32 command, xen_sysctl_t& s) {
-        s.cmd = command;
-        s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-        put(kOp, s);
-        const s64 result = run(__HYPERVISOR_sysctl, at(kOp));
-        s = get<xen_sysctl_t>(kOp);
-        return result;
-    }
-    static constexpr u64 kOp = 0, kBuffer = 0x1000, kBuffer2 = 0x2000;
+    s64 call(u32 command, xen_sysctl_t& s) { return sysctl(command, s); }
+    static constexpr u64 kBuffer = 0x1000, kBuffer2 = 0x2000;
     xen_sysctl_t s{};
 };
 
