@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Reading the BIOS data area.
 #include "boot/bios_video.hpp"
 
 namespace domus {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Taking the command line apart into words, and their values into the struct of options.
 #include "boot/cmdline.hpp"
 
 #include "base/log.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Building a PV dom0: the steps, in the order in which they need each other's results.
 #include "boot/dom0_builder.hpp"
 
 #include "abi/xen.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Laying out a PV dom0's start, one area behind the other, in the ABI's order.
 #include "boot/dom0_layout.hpp"
 
 #include "arch_state/layout.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Reading dom0_mem=, and what it amounts to on this machine.
 #include "boot/dom0_memory.hpp"
 
 #include "drivers/parse.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Filling in start_info, field by field.
 #include "boot/dom0_start_info.hpp"
 
 #include "abi/xen.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Reading UEFI's system table, at addresses that the boot loader handed over.
 #include "boot/efi.hpp"
 
 #include "abi/efi.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Taking apart bzImage and ELF headers, each number checked against the file's size before its use.
 #include "boot/kernel_image.hpp"
 
 #include "abi/elf64.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Reading ELF notes and the older text form into one struct.
 #include "boot/kernel_notes.hpp"
 
 #include "abi/elf64.hpp"

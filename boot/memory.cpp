@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The machine's free ranges at boot, and how much memory dom0 and the hypervisor need of them.
 #include "boot/memory.hpp"
 
 namespace domus {

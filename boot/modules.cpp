@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Which memory of the boot modules can be given away once they are used.
 #include "boot/modules.hpp"
 
 namespace domus {

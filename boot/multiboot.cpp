@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Reading both versions' information, each address and length checked before its use.
 #include "boot/multiboot.hpp"
 
 #include "abi/multiboot.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Affinity and shares, kept under the pools' lock and passed on to the scheduler.
 #include "core/affinity.hpp"
 
 #include <algorithm>

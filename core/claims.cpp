@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The book of promised memory: every allocation for a domain is entered before the heap is asked.
 #include "core/claims.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Making, changing and destroying pools of CPUs, and moving domains and CPUs between them.
 #include "core/cpupool.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Control software's hold on a domain, and its pauses.
 #include "core/domain_control.hpp"
 
 #include "core/domain.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The hash table and the sorted chain of domains: changed under a lock, read without one.
 #include "core/domain_list.hpp"
 
 #include "core/domain.hpp"

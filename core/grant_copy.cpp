@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The two ends of a copy: each is looked up, checked, held for the copy and let go.
 #include "core/grant_copy.hpp"
 
 #include <cstring>

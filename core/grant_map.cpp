@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The life of a handle: pin and hold, publish, claim, give up.
 #include "core/grant_map.hpp"
 
 #include "core/domain.hpp"

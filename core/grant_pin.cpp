@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Pinning entries while the guest may be writing them: read once, judge, set the flags.
 #include "core/grant_pin.hpp"
 
 #include <cstring>

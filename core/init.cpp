@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The order in which the core's parts start.
 #include "core/init.hpp"
 
 #include "core/pages.hpp"

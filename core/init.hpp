@@ -8,7 +8,8 @@
 
 namespace domus::core {
 
-// `policy` as in the sched= option; empty: the default. ENOMEM. EINVAL: no such policy.
+// `policy` as in the sched= option; empty, or a name that no policy has (which is logged): the default.
+// ENOMEM.
 Result<> init(std::string_view policy = {});
 
 }  // namespace domus::core

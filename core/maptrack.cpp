@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// A stack of free handles without locks, and its growth under one.
 #include "core/maptrack.hpp"
 
 #include <new>

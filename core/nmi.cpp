@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Telling the log and, if it is to know, dom0 of NMIs.
 #include "core/nmi.hpp"
 
 #include <atomic>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// A domain's list of pages, and the accounting of those that come and go.
 #include "core/pages.hpp"
 
 #include "core/claims.hpp"

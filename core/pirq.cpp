@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Mapping and binding interrupts, and what happens when one fires.
 #include "core/pirq.hpp"
 
 #include "abi/xen.hpp"

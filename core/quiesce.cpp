@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Counting the quiescent states of all CPUs, and freeing what has waited long enough.
 #include "core/quiesce.hpp"
 
 #include "core/per_cpu.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Adding and removing in a sorted array of ranges.
 #include "core/rangeset.hpp"
 
 namespace domus::core {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The engine's place, its start, and the switch that follows its decision.
 #include "core/scheduler.hpp"
 
 #include "base/intrusive.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Bringing vCPUs up and down, and giving them contexts and NMIs.
 #include "core/vcpu_op.hpp"
 
 #include "core/domain.hpp"

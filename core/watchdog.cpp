@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Setting, poking and ending watchdog timers.
 #include "core/watchdog.hpp"
 
 #include "base/log.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Copying sets in and out, cut or filled up to the length that the caller named.
 #include "hypercall/bitmap.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Running the lists: an element at a time, its status written back, preemptible between elements.
 #include "hypercall/grant_lists.hpp"
 
 #include "abi/xen.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The rare ends of references: first owner, last reference.
 #include "mm/frame_refs.hpp"
 
 #include "mm/heap.hpp"

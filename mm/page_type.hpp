@@ -2,8 +2,8 @@
 // Page types: as what a PV guest's page is being used, so that the guest never writes what the CPU trusts.
 //
 // A page has one type at a time, counted by its uses. The rules that everything rests on:
-//  1. A type is left only when its count is zero. A page is thus never mapped writable while it is a page
-//  table
+//  1. A type is left only when its count is zero.
+//     A page is thus never mapped writable while it is a page table
 //     or a descriptor page.
 //  2. A table's type holds for as long as its contents are validated: each present entry holds a general
 //     reference to what it points to and, if it points to a table or is writable, a count of its type.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Changing an entry: take what the new one holds, write, give up what the old one held.
 #include "mm/table_update.hpp"
 
 #include "base/log.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Making and removing entries for granted frames; what was removed is flushed in batches.
 #include "pv/grant_map.hpp"
 
 #include "core/domain.hpp"

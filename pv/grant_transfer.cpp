@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The steps of a transfer: announce it in the entry, let the page change hands, and complete the entry.
 #include "pv/grant_transfer.hpp"
 
 #include "core/domain.hpp"

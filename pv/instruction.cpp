@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Fetching and decoding, no more than the operations that are emulated need.
 #include "pv/instruction.hpp"
 
 #include "abi/xen.hpp"

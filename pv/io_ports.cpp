@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Deciding on ports, and emulating those that are shared.
 #include "pv/io_ports.hpp"
 
 #include "core/domain.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Taking pages into use for the table, and giving them up.
 #include "pv/ldt.hpp"
 
 #include "pv/descriptors.hpp"

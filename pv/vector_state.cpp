@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// What of a vCPU's vector state is in use, and installing a new one once it is checked.
 #include "pv/vector_state.hpp"
 
 #include <algorithm>

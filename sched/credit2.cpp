@@ -10,11 +10,10 @@
 // Three rules keep accounts honest:
 //  - Who wakes up owns at most a little more than one grant, so that sleeping is not saving.
 //  - Who runs on a CPU for which nobody waits owes nothing to anyone: its account is topped up alone. Such
-//  CPUs have
-//    no deadline (the bit in `alone`), and their accounts are settled when a waiter appears.
+//    CPUs have no deadline (the bit in `alone`), and their accounts are settled when a waiter appears.
 //  - Comparing a running unit with a waiting one has a grain, so that equals change places every few
-//  milliseconds and
-//    not at each look. One that has just woken up does not wait for that: its time is short.
+//    milliseconds and not at each look. One that has just woken up does not wait for that: its time is
+//    short.
 #include "sched/credit2.hpp"
 
 #include <bit>

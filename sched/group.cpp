@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Sharing out a cap's time among a domain's units.
 #include "sched/group.hpp"
 
 #include <algorithm>

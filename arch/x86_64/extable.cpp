@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The search in the table that the linker gathers from the code that may fault.
 #include "arch/extable.hpp"
 
 namespace domus::x86 {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Switching machine checks on, and logging what the banks hold.
 #include "arch/machine_check.hpp"
 
 #include "arch/insn.hpp"

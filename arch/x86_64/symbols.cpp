@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The search in the embedded symbol table.
 #include "arch/symbols.hpp"
 
 #include "arch_state/layout.hpp"

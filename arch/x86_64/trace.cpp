@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Showing the CPUs' rings of events, oldest first.
 #include "arch/trace.hpp"
 
 #include "arch/cpu.hpp"

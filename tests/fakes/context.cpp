@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The simulated switch of vCPUs.
 #include "fakes/context.hpp"
 
 #include "base/assert.hpp"

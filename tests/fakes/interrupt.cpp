@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The simulated interrupt lines.
 #include "fakes/interrupt.hpp"
 
 #include <thread>

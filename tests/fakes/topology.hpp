@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// A topology that a test writes down.
 #pragma once
 
 #include <vector>

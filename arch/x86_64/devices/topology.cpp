@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Reading the widths of an APIC ID's fields from CPUID, of Intel's and of AMD's leaves.
 #include "arch_devices/topology.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Printing through the console ring and by hypercall, and the end of the machine.
 #include "lib/console.hpp"
 
 #include <xen/io/console.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Exceptions, events, and starting further vCPUs.
 #include "lib/cpu.hpp"
 
 #include "arch_state/regs.hpp"

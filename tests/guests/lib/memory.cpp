@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The guest's own pages and page tables.
 #include "lib/memory.hpp"
 
 #include "base/assert.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The first C++ of a test kernel, its command line's numbers, and its clock.
 #include "lib/start.hpp"
 
 #include "base/assert.hpp"

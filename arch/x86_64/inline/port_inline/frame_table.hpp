@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The frame table and the machine-to-physical table at their fixed places in the address map.
 #pragma once
-
 #include "arch_state/layout.hpp"
 
 namespace domus {

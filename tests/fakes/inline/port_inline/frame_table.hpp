@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Host builds: the frame table and the machine-to-physical table are the simulated machine's.
 #pragma once
-
 #include "base/types.hpp"
 
 namespace domus {
