@@ -48,9 +48,16 @@ NO_LOG_DIRTY = "Debian builds it without shadow paging, which its live migration
 REFERENCE_CANNOT = {"migrate to localhost": NO_LOG_DIRTY, "migrate": NO_LOG_DIRTY, "migrate under load": NO_LOG_DIRTY}
 
 
-def run(scenario: Scenario, context: Context) -> list[Step]:
-    """Boots the scenario; returns its steps. Ended: the machine did not come to the scenario's end."""
-    disk = scratch_disk(context.folder / "scratch.img")
+# A guest's way to another machine by a saved stream: two scenarios whose machines have the same disk, one after the
+# other.
+STREAM_OUT = Scenario("stream-out", "a guest is saved to a disk", 300)
+STREAM_IN = Scenario("stream-in", "the guest goes on on another machine", 300)
+
+
+def run(scenario: Scenario, context: Context, carried: Path | None = None) -> list[Step]:
+    """Boots the scenario; returns its steps. Ended: the machine did not come to the scenario's end. `carried`: a disk
+    that is the caller's."""
+    disk = carried or scratch_disk(context.folder / "scratch.img")
     devices = ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe", "-nic", "none"]
     if scenario.tools:
         devices += ["-drive", f"file={BUILD / 'guest-tools/root.ext4'},format=raw,if=virtio,readonly=on"]
@@ -66,7 +73,8 @@ def run(scenario: Scenario, context: Context) -> list[Step]:
             reason = vm.wait(context.limit(60))
             text = vm.text
     finally:
-        disk.unlink()
+        if carried is None:
+            disk.unlink()
     expect(reason == "guest-shutdown", f"the machine ended by {reason} instead of a power-off")
     found = steps(text)
     expect(bool(found), "the scenario reported no step")
@@ -84,8 +92,16 @@ def case(scenario: Scenario) -> Case:
                 ("dom0", scenario.image) + (("guest-tools",) if scenario.tools else ()))
 
 
+def stream_case() -> Case:
+    def judged(context: Context):
+        paths = (Path(context.hypervisor), Path(context.hypervisor))
+        expect(travel(("domus", "another domus"), paths, context.slowness), "see the steps above")
+
+    return Case("toolstack: a saved guest goes on on another machine", judged, False, ("dom0", "toolstack"))
+
+
 def cases() -> list[Case]:
-    return [case(scenario) for scenario in SCENARIOS]
+    return [case(scenario) for scenario in SCENARIOS] + [stream_case()]
 
 
 def measured(scenario: Scenario, name: str, hypervisor: Path, slowness: float) -> dict[str, Step]:
@@ -125,11 +141,34 @@ def compare(scenario: Scenario, results: dict[str, dict[str, Step]]) -> bool:
     return good
 
 
+def travel(names: tuple[str, str], hypervisors: tuple[Path, Path], slowness: float) -> bool:
+    """Saves a guest on the first hypervisor and restores it on the second; prints the steps. True: all passed."""
+    print(f"\nsaved on {names[0]}, restored on {names[1]}")
+    folder = BUILD.resolve() / "system" / slug(f"toolstack stream {names[0]} {names[1]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    disk = scratch_disk(folder / "carried.img")
+    good = True
+    try:
+        for number, scenario in enumerate((STREAM_OUT, STREAM_IN)):
+            place = folder / scenario.name
+            place.mkdir(exist_ok=True)
+            for step in run(scenario, Context(str(hypervisors[number]), place, 0, slowness), disk):
+                print(f"{verdict(step)}  {scenario.name}: {step.name}  {step.why or ''}")
+                good = good and step.why is None
+    except (Failed, Ended) as problem:
+        print(f"{'FAIL':>12}  {problem}")
+        good = False
+    finally:
+        disk.unlink()
+    return good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="system.toolstack", allow_abbrev=False)
     parser.add_argument("--only", action="append", default=[], help="only this scenario (may be given again)")
     parser.add_argument("--on", choices=("domus", "reference"), help="one hypervisor instead of both")
     parser.add_argument("--domus", default=str(BUILD / "domus.elf"))
+    parser.add_argument("--streams", action="store_true", help="instead: guests saved on one restored on the other")
     options = parser.parse_args()
     unknown = set(options.only) - {scenario.name for scenario in SCENARIOS}
     if unknown:
@@ -138,6 +177,9 @@ def main() -> int:
     if options.on:
         paths = {options.on: paths[options.on]}
     slowness = float(os.environ.get("DOMUS_SLOWNESS", "1"))
+    if options.streams:
+        ways = [(a, b) for a in paths for b in paths if a != b or len(paths) == 1]
+        return 0 if all([travel(way, (paths[way[0]], paths[way[1]]), slowness) for way in ways]) else 1
     good = True
     for scenario in SCENARIOS:
         if not options.only or scenario.name in options.only:
