@@ -8,6 +8,7 @@
 #include "core/domain_list.hpp"
 #include "core/grant_map.hpp"
 #include "core/scheduler.hpp"
+#include "core/trace.hpp"
 #include "core/vcpu_op.hpp"
 #include "core/vcpu_time.hpp"
 #include "port/context.hpp"
@@ -78,6 +79,7 @@ Result<Domain*> create_domain(DomId id, const DomainConfig& config) {
     for (auto& info : d.shared->vcpu_info) info.evtchn_upcall_mask = 1;
     publish_wall_clock(d);
     TRY(insert_domain(d));
+    trace(TRC_DOM0_DOM_ADD, u32{d.id.v});
 
     d.vcpu_array = std::move(made.vcpus);
     return made.d.release();
@@ -157,6 +159,7 @@ Result<> destroy_domain(Domain& d) {
             retire_shared_info(d);
             d.destroy_step = 4;
             d.dying.store(Dying::dead);
+            trace(TRC_DOM0_DOM_REM, u32{d.id.v});
             put_domain(d);
             // Control software waits for this to look again.
             send_global_virq(VIRQ_DOM_EXC);
@@ -179,6 +182,7 @@ void shut_down_domain(Domain& d, u32 reason) {
         if (d.shutdown_code == -1) d.shutdown_code = static_cast<s32>(reason & 0xff);
         code = d.shutdown_code;
     }
+    trace(TRC_SCHED_SHUTDOWN_CODE, u32{d.id.v}, static_cast<u32>(code));
     static constexpr const char* names[] = {"poweroff", "reboot",   "suspend",
                                             "crash",    "watchdog", "soft reset"};
     log(Level::info, "d{} shuts down: {} ({})", d.id,

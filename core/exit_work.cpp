@@ -5,6 +5,7 @@
 #include "core/quiesce.hpp"
 #include "core/scheduler.hpp"
 #include "core/timer.hpp"
+#include "core/trace.hpp"
 #include "port/context.hpp"
 #include "port/cpu.hpp"
 
@@ -17,6 +18,8 @@ void run_work(u32 work, Nanos now) {
     if (has(port::Work::timer)) core::run_timers(now);
     if (has(port::Work::schedule)) core::reschedule(now);
     if (has(port::Work::console)) core::send_global_virq(VIRQ_CON_RING);
+    if (core::tracing(TRC_ALL)) [[unlikely]]
+        core::tell_trace_reader();
     // Last: no reference from before is used any more.
     if (has(port::Work::quiesce)) core::quiescent_state();
 }

@@ -5,6 +5,7 @@
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "core/grant_pin.hpp"
+#include "core/trace.hpp"
 #include "mm/page_type.hpp"
 
 namespace domus::core {
@@ -76,6 +77,7 @@ GrantResult<u32> begin_mapping(Domain& mapper, u16 granter_id, u32 ref, u32 part
     __atomic_store_n(&m.frame, static_cast<u32>(frame.v), __ATOMIC_RELAXED);
     m.table = 0;
     m.host_addr = 0;
+    trace(TRC_MEM_PAGE_GRANT_MAP, u32{granter->id.v});
     return attempt.succeed();
 }
 
@@ -97,6 +99,7 @@ void drop_device_part(const GrantMapping& m, u32 state) {
 
 void end_mapping(Domain& mapper, u32 handle, GrantMapping& m, u32 state) {
     Domain* granter = m.granter;
+    trace(TRC_MEM_PAGE_GRANT_UNMAP, u32{granter->id.v});
     unpin_grant(granter->grants, m.ref.load(std::memory_order_relaxed),
                 (state & GrantMapping::kWritable) != 0);
     __atomic_store_n(&m.granter, nullptr, __ATOMIC_RELAXED);

@@ -5,6 +5,7 @@
 
 #include "core/domain.hpp"
 #include "core/scheduler.hpp"
+#include "core/trace.hpp"
 
 namespace domus::core {
 
@@ -14,15 +15,20 @@ bool must_wake(const Vcpu& v) { return upcall_wanted(v) || nmi_deliverable(v); }
 
 }  // namespace
 
-void vcpu_yield(Vcpu& v) { scheduler().yield(v.sched); }
+void vcpu_yield(Vcpu& v) {
+    trace(TRC_SCHED_YIELD, u32{v.domain->id.v}, u32{v.id.v});
+    scheduler().yield(v.sched);
+}
 
 void vcpu_block(Vcpu& v) {
     std::atomic_ref(v.info->evtchn_upcall_mask).store(0);
     v.blocked.store(true);
-    if (must_wake(v))
+    if (must_wake(v)) {
         unblock(v);
-    else
+    } else {
+        trace(TRC_SCHED_BLOCK, u32{v.domain->id.v}, u32{v.id.v});
         update_run_state(v);
+    }
 }
 
 Result<> vcpu_poll(Vcpu& v, std::span<const u32> ports, u64 timeout) {

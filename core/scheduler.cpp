@@ -5,8 +5,10 @@
 #include "base/intrusive.hpp"
 #include "base/log.hpp"
 #include "core/cpupool.hpp"
+#include "core/domain.hpp"
 #include "core/per_cpu.hpp"
 #include "core/timer.hpp"
+#include "core/trace.hpp"
 #include "core/vcpu.hpp"
 #include "core/vcpu_time.hpp"
 #include "port/context.hpp"
@@ -20,8 +22,18 @@ constinit sched::Engine engine;
 // When the engine wants to look again.
 struct Look {
     Timer timer{[](Timer&, Nanos) { port::raise_work(port::Work::schedule); }, nullptr};
+    Nanos switched = 0;  // when it last switched, for traces
 };
 constinit PerCpu<Look> looks;
+
+// Idle CPUs are the vCPUs of a domain of their own, in traces.
+u32 domain_number(const Vcpu* v) { return v != nullptr ? v->domain->id.v : DOMID_IDLE; }
+u32 vcpu_number(const Vcpu* v) { return v != nullptr ? v->id.v : port::this_cpu().v; }
+
+[[gnu::cold, gnu::noinline]] void trace_switch(const Vcpu* from, const Vcpu* to, Nanos ran) {
+    trace(TRC_SCHED_SWITCH_INFPREV, domain_number(from), vcpu_number(from), static_cast<u32>(ran));
+    trace(TRC_SCHED_SWITCH, domain_number(from), vcpu_number(from), domain_number(to), vcpu_number(to));
+}
 
 }  // namespace
 
@@ -49,7 +61,10 @@ void reschedule(Nanos now) {
     Vcpu* const previous = port::current_vcpu();
     const sched::Decision d = engine.schedule(cpu, now);
     Vcpu* const next = d.next == nullptr ? nullptr : &vcpu_of(*d.next);
+    if (tracing(TRC_SCHED_VERBOSE)) [[unlikely]]
+        if (next != previous) trace_switch(previous, next, now - looks.get().switched);
     if (next != previous) {
+        looks.get().switched = now;
         port::context_switch(previous, next);
         if (previous != nullptr) engine.switched_out(previous->sched);
         if (next != nullptr) switched_in(*next, now);

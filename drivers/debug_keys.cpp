@@ -30,6 +30,11 @@ void show_help() {
     console::write_raw("  h  this list\n");
 }
 
+void show_title(char key, const char* help) {
+    char line[128];
+    console::write_raw(std::string_view(line, format_to(line, "debug key '{}': {}\n", key, help)));
+}
+
 }  // namespace
 
 Result<> add(char key, const char* help, void (*run)(char)) {
@@ -42,9 +47,14 @@ Result<> add(char key, const char* help, void (*run)(char)) {
 
 bool run(char key) {
     if (key < kFirst || key > kLast) return false;
-    if (auto* handler = keys[key - kFirst].run.load(std::memory_order_acquire)) return handler(key), true;
-    if (key == 'h') return show_help(), true;
-    return false;
+    const Key& k = keys[key - kFirst];
+    if (auto* handler = k.run.load(std::memory_order_acquire)) {
+        show_title(key, k.help);
+        return handler(key), true;
+    }
+    if (key != 'h') return false;
+    show_title(key, "the keys there are");
+    return show_help(), true;
 }
 
 }  // namespace domus::debug_keys

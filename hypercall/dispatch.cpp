@@ -2,6 +2,7 @@
 // Dispatch: bounds check, table load, indirect call.
 #include "hypercall/dispatch.hpp"
 
+#include "core/trace.hpp"
 #include "hypercall/refusal.hpp"
 #include "hypercall/table.hpp"
 
@@ -59,6 +60,15 @@ void clobber_arguments(GuestRegs&, unsigned) {}
     return {.value = to_abi(Error::nosys)};
 }
 
+// A hypercall's number and first two arguments.
+[[gnu::cold, gnu::noinline]] void trace_call(u32 event, u64 number, const Words& words) {
+    constexpr u32 kNumber = ~TRC_PV_HYPERCALL_V2_ARG_MASK;
+    core::trace(
+        event,
+        (static_cast<u32>(number) & kNumber) | TRC_PV_HYPERCALL_V2_ARG_64(0) | TRC_PV_HYPERCALL_V2_ARG_64(1),
+        u64{words[0]}, u64{words[1]});
+}
+
 [[gnu::always_inline]] inline Outcome run(Caller& caller, u64 number, Words& words) {
     if (number >= kTableSize) [[unlikely]]
         return refuse(caller, number);
@@ -73,13 +83,19 @@ void clobber_arguments(GuestRegs&, unsigned) {}
 std::span<const Row> rows() { return std::span(kTable.dense, kTable.count); }
 const Row& row_of(u32 number) { return kTable.by_number[number]; }
 
-Outcome call(Caller& caller, u64 number, Words& words) { return run(caller, number, words); }
+Outcome call(Caller& caller, u64 number, Words& words) {
+    if (core::tracing(TRC_PV_HYPERCALL_SUBCALL)) [[unlikely]]
+        trace_call(TRC_PV_HYPERCALL_SUBCALL, number, words);
+    return run(caller, number, words);
+}
 
 void dispatch(Vcpu& vcpu, GuestRegs& regs) {
     Caller caller{.vcpu = vcpu, .domain = *vcpu.domain, .regs = regs};
     // The number is the C argument's 32 bits: guests leave rubbish above.
     const u32 number = static_cast<u32>(regs.rax);
     Words words = L::words(regs);
+    if (core::tracing(TRC_PV_HYPERCALL_V2)) [[unlikely]]
+        trace_call(TRC_PV_HYPERCALL_V2, number, words);
     const Outcome outcome = run(caller, number, words);
     switch (outcome.then) {
         [[likely]] case Outcome::Then::result:

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Command<> kList[] = {
     command<&sysctl_readconsole>(XEN_SYSCTL_readconsole, "readconsole"),
+    command<&sysctl_tbuf_op>(XEN_SYSCTL_tbuf_op, "tbuf_op"),
     command<&sysctl_physinfo>(XEN_SYSCTL_physinfo, "physinfo"),
     command<&sysctl_sched_id>(XEN_SYSCTL_sched_id, "sched_id"),
     command<&sysctl_debug_keys>(XEN_SYSCTL_debug_keys, "debug_keys"),

@@ -30,6 +30,9 @@ Result<> sysctl_sched_id(Caller& caller, xen_sysctl_sched_id& arg);
 Result<> sysctl_cpupool_op(Caller& caller, xen_sysctl_cpupool_op& arg);
 Result<> sysctl_scheduler_op(Caller& caller, xen_sysctl_scheduler_op& arg);
 
+// sysctl_trace.cpp
+Result<> sysctl_tbuf_op(Caller& caller, xen_sysctl_tbuf_op& arg);
+
 // sysctl_power.cpp
 Result<> sysctl_cpu_hotplug(Caller& caller, const xen_sysctl_cpu_hotplug& arg);
 Result<> sysctl_get_pmstat(Caller& caller, xen_sysctl_get_pmstat& arg);

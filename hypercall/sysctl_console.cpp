@@ -13,7 +13,10 @@ Result<> sysctl_readconsole(Caller&, xen_sysctl_readconsole& arg) {
     const Platform& p = platform();
     if (p.log_read == nullptr) return fail(Error::nosys);
     const GuestAddr buffer = address_of(arg.buffer);
-    u32 at = arg.incremental != 0 ? arg.index : p.log_start();
+    // A reader that would go on from before the log was cleared starts where that was. Indices count
+    // characters and wrap.
+    u32 at = p.log_start();
+    if (arg.incremental != 0 && static_cast<s32>(arg.index - at) > 0) at = arg.index;
     u32 done = 0;
     char text[256];
     while (done < arg.count) {

@@ -3,6 +3,7 @@
 // writes to page tables), the rest enter the guest's own handlers.
 #include "arch_state/layout.hpp"
 #include "core/domain.hpp"
+#include "core/trace.hpp"
 #include "core/vcpu.hpp"
 #include "port/guest_entry.hpp"
 #include "port/guest_memory.hpp"
@@ -62,6 +63,7 @@ void general_protection(Vcpu& v, GuestRegs& regs) {
     if (software_interrupt(v, regs)) return;
     if (regs.error_code != 0)
         return inject_trap(v, regs, static_cast<u8>(Trap::general_protection), regs.error_code);
+    core::trace(TRC_PV_EMULATE_PRIVOP | TRC_64_FLAG, u64{regs.rip});
     act(v, regs, emulate_privileged(v, regs));
 }
 
@@ -72,7 +74,15 @@ void page_fault(Vcpu& v, GuestRegs& regs, u64 address) {
         const EmulateResult result = emulate_pte_write(v, regs, Vaddr(address));
         if (result.action != EmulateResult::Action::none) return act(v, regs, result);
     }
+    core::trace(TRC_PV_PAGE_FAULT | TRC_64_FLAG, u64{regs.rip}, address, static_cast<u32>(regs.error_code));
     inject_page_fault(v, regs, regs.error_code, address);
+}
+
+// An exception that enters the guest's handler: number, whether it has an error code, the code.
+void trace_trap(const GuestRegs& regs, u8 vector) {
+    const bool has_code = pushes_error_code(vector);
+    core::trace(TRC_PV_TRAP | TRC_64_FLAG, u64{regs.rip},
+                u32{vector} | (has_code ? 1u << 15 | static_cast<u32>(regs.error_code) << 16 : 0));
 }
 
 }  // namespace
@@ -92,14 +102,17 @@ void guest_trap(Vcpu& v, GuestRegs& regs, u64 fault_address) {
             return inject_trap(v, regs, vector, std::nullopt);
         }
         case Trap::no_device:
+            trace_trap(regs, vector);
             // The guest asked for this fault (fpu_taskswitch); the ABI clears its TS on the way.
             v.pv.cr0 &= ~u64{1u << 3};
             port::set_task_switched(v, false);
             return inject_trap(v, regs, vector, std::nullopt);
         case Trap::debug:
+            trace_trap(regs, vector);
             v.pv.debug_regs[6] = fault_address;
             return inject_trap(v, regs, vector, std::nullopt);
         default:
+            trace_trap(regs, vector);
             return inject_trap(v, regs, vector,
                                pushes_error_code(vector) ? std::optional(regs.error_code) : std::nullopt);
     }

@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "sched/engine_parts.hpp"
+#include "sched/observer.hpp"
 
 namespace domus::sched {
 
@@ -18,7 +19,11 @@ namespace {
 constexpr Nanos kTurn = 20 * kMillisecond;
 constexpr Nanos kLeastPark = kMillisecond / 10;  // should a policy release a unit at a time that has passed
 
+constinit std::atomic<StateObserver> state_observer{nullptr};
+
 void enter(Unit& u, RunState state, Nanos now) {
+    if (const StateObserver observer = state_observer.load(std::memory_order_relaxed)) [[unlikely]]
+        if (u.state != state) observer(u, u.state, state);
     if (now > u.since) {
         u.time[static_cast<u32>(u.state)] += now - u.since;
         u.since = now;
@@ -27,6 +32,8 @@ void enter(Unit& u, RunState state, Nanos now) {
 }
 
 }  // namespace
+
+void observe_states(StateObserver observer) { state_observer.store(observer, std::memory_order_relaxed); }
 
 void Engine::add_unit(Unit& u, Pool& pool, Nanos now) {
     ASSERT(!u.attached && !u.waiting());

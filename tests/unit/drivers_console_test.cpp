@@ -262,6 +262,7 @@ TEST_F(Console, InputGoesToDom0AndSwitches) {
     take();
     console::receive("h");
     EXPECT_NE(shown.find("q  quit nothing"), std::string::npos);
+    EXPECT_NE(shown.find("debug key 'h'"), std::string::npos);
     console::receive("\x01\x01\x01q");
     EXPECT_EQ(keys, "q");
     console::read_input(out);

@@ -489,8 +489,10 @@ TEST_F(Toolstack, ReadConsole) {
         from += static_cast<u32>(n);
         return n;
     };
-    platform().log_start = [] { return u32{0}; };
-    platform().log_clear = [] {};
+    static u32 cleared;
+    cleared = 0;
+    platform().log_start = [] { return cleared; };
+    platform().log_clear = [] { cleared = 9; };
     xen_sysctl_t s{};
     s.cmd = XEN_SYSCTL_readconsole;
     s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
@@ -505,6 +507,26 @@ TEST_F(Toolstack, ReadConsole) {
     put(0, s);
     EXPECT_EQ(run(__HYPERVISOR_sysctl, at(0)), 0);
     EXPECT_EQ(get<xen_sysctl_t>(0).u.readconsole.index, 5u);
+    // Goes on from an index, unless the log has been cleared behind it.
+    const auto read_from = [&](u32 index, u8 clear = 0) {
+        s.u.readconsole.clear = clear;
+        s.u.readconsole.incremental = 1;
+        s.u.readconsole.index = index;
+        s.u.readconsole.count = 4;
+        set_handle(s.u.readconsole.buffer, at(0x200));
+        put(0, s);
+        EXPECT_EQ(run(__HYPERVISOR_sysctl, at(0)), 0);
+        const auto r = get<xen_sysctl_t>(0).u.readconsole;
+        const auto text = get<char>(0x200, std::max(r.count, 1u));
+        return std::string(text.begin(), text.begin() + r.count);
+    };
+    EXPECT_EQ(read_from(5), "one\n");
+    EXPECT_EQ(read_from(18), "");
+    EXPECT_EQ(read_from(0, 1), "line");
+    EXPECT_EQ(read_from(0), "line");
+    EXPECT_EQ(cleared, 9u);
+    EXPECT_EQ(read_from(4), "line") << "from behind the clearing";
+    EXPECT_EQ(read_from(14), "two\n");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "core/trace.hpp"
 #include "fakes/cpuid.hpp"
 #include "fakes/topology.hpp"
 #include "mm/heap.hpp"
@@ -206,6 +207,47 @@ TEST_F(Sysctl, ThePoolOfAll) {
     EXPECT_EQ(call(XEN_SYSCTL_cpupool_op, s), -ENOENT) << "the end of the walk";
     p.op = 9;
     EXPECT_EQ(call(XEN_SYSCTL_cpupool_op, s), -ENOSYS);
+}
+
+TEST_F(Sysctl, TraceBuffers) {
+    core::forget_trace_buffers();
+    const auto op = [&](u32 cmd) {
+        s.u.tbuf_op.cmd = cmd;
+        return call(XEN_SYSCTL_tbuf_op, s);
+    };
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_enable), -EINVAL);
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_set_size), -EINVAL);
+    EXPECT_EQ(op(9), -EINVAL);
+    s.u.tbuf_op.evt_mask = TRC_PV;
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_set_evt_mask), 0);
+    const u8 cpus = 1;
+    put(kBuffer, cpus);
+    s.u.tbuf_op.cpu_mask.nr_bits = 8;
+    set_handle(s.u.tbuf_op.cpu_mask.bitmap, at(kBuffer));
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_set_cpu_mask), 0);
+    set_handle(s.u.tbuf_op.cpu_mask.bitmap, kBadAddresses[1]);
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_set_cpu_mask), -EFAULT);
+    s.u.tbuf_op.size = 2;
+    machine.preempt = true;
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_set_size), 0);
+    EXPECT_GT(again_count, 0u);
+    machine.preempt = false;
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_enable), 0);
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_get_info), 0);
+    EXPECT_EQ(s.u.tbuf_op.evt_mask, static_cast<u32>(TRC_PV));
+    EXPECT_EQ(s.u.tbuf_op.size, kPageSize);
+    auto* info = port::frame_ptr<t_info>(Mfn(s.u.tbuf_op.buffer_mfn));
+    ASSERT_EQ(info->tbuf_size, 2);
+    const Mfn first(reinterpret_cast<u32*>(info)[info->mfn_offset[0]]);
+    // This very call is in it: header, time, number with two arguments of 64 bits, and those.
+    const u32* record = port::frame_ptr<u32>(first) + 2;
+    EXPECT_EQ(TRC_HD_TO_EVENT(record[0]), static_cast<u32>(TRC_PV_HYPERCALL_V2));
+    EXPECT_EQ(TRC_HD_EXTRA(record[0]), 5u);
+    EXPECT_EQ(record[3], __HYPERVISOR_sysctl | TRC_PV_HYPERCALL_V2_ARG_64(0) | TRC_PV_HYPERCALL_V2_ARG_64(1));
+    EXPECT_EQ(record[4] | u64{record[5]} << 32, at(kOp));
+    EXPECT_EQ(op(XEN_SYSCTL_TBUFOP_disable), 0);
+    EXPECT_FALSE(core::tracing(TRC_PV_HYPERCALL_V2));
+    core::forget_trace_buffers();
 }
 
 }  // namespace
