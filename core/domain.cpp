@@ -123,6 +123,7 @@ Result<> destroy_domain(Domain& d) {
             Dying no = Dying::no;
             if (!d.dying.compare_exchange_strong(no, Dying::dying)) return fail(Error::busy);
             pause_domain_sync(d);
+            d.dirty_log.end(d);
             { LockGuard wait_for_allocations(d.events.lock); }
             { LockGuard wait_for_charges(d.pages.lock); }
             drop_claim(d);

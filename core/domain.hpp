@@ -8,6 +8,7 @@
 #include "base/types.hpp"
 #include "core/cpu_policy.hpp"
 #include "core/cpupool.hpp"
+#include "core/dirty_log.hpp"
 #include "core/domain_control.hpp"
 #include "core/evtchn.hpp"
 #include "core/grant_table.hpp"
@@ -84,6 +85,7 @@ struct Domain {
 
     core::DomainControl control;
     core::DomainPages pages;
+    core::DirtyLog dirty_log;  // begun and ended under `control.busy`
     core::MemoryMap memory_map;
     core::EventChannels events;
     core::PirqTable pirqs;

@@ -8,6 +8,7 @@
 #include "core/domain_list.hpp"
 #include "core/grant_pin.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 
 namespace domus::core {
 
@@ -21,7 +22,10 @@ class Side {
     Side& operator=(const Side&) = delete;
     ~Side() {
         if (frame_ != nullptr) {
-            if (write_) put_writable(*frame_);
+            if (write_) {
+                note_written(*frame_);
+                put_writable(*frame_);
+            }
             put_ref(*frame_);
         }
         while (pins_ > 0) {

@@ -7,6 +7,7 @@
 #include "core/grant_pin.hpp"
 #include "core/trace.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 
 namespace domus::core {
 
@@ -44,7 +45,10 @@ class Attempt {
 // EINVAL: not the granter's.
 Result<> hold_for_device(Mfn m, DomId owner, bool write) {
     PageRef page = TRY(get_page(m, owner));
-    if (write && !get_writable(page.frame())) return fail(Error::inval);
+    if (write) {
+        if (!get_writable(page.frame())) return fail(Error::inval);
+        outside_writer_begins(page.frame());
+    }
     static_cast<void>(page.release());
     return {};
 }
@@ -93,7 +97,10 @@ GrantResult<u32> claim_mapping(const Domain& mapper, u32 handle, GrantMapping*& 
 
 void drop_device_part(const GrantMapping& m, u32 state) {
     Frame& f = frame_of(Mfn(m.frame));
-    if ((state & GrantMapping::kWritable) != 0) put_writable(f);
+    if ((state & GrantMapping::kWritable) != 0) {
+        outside_writer_ends(f);
+        put_writable(f);
+    }
     put_ref(f);
 }
 

@@ -2,6 +2,7 @@
 // The order in which the core's parts start.
 #include "core/init.hpp"
 
+#include "core/dirty_log.hpp"
 #include "core/pages.hpp"
 #include "core/quiesce.hpp"
 #include "core/scheduler.hpp"
@@ -13,6 +14,7 @@ Result<> init(std::string_view policy) {
     TRY(init_quiesce());
     TRY(init_timers());
     init_pages();
+    init_dirty_log();
     return init_scheduler(policy);
 }
 

@@ -8,6 +8,7 @@
 #include "core/domain_list.hpp"
 #include "mm/frame_refs.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 #include "port/cpu.hpp"
 #include "port/memory.hpp"
 
@@ -250,11 +251,13 @@ void free_shared_page(Mfn m) {
 Result<> hold_writable_page(Domain& d, Mfn m) {
     PageRef page = TRY(get_page(m, d.id));
     if (!get_writable(page.frame())) return fail(Error::inval);
+    outside_writer_begins(page.frame());
     static_cast<void>(page.release());
     return {};
 }
 
 void release_writable_page(Mfn m) {
+    outside_writer_ends(frame_of(m));
     put_writable(frame_of(m));
     put_ref(frame_of(m));
 }

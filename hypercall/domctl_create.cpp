@@ -11,6 +11,7 @@
 #include "hypercall/domctl.hpp"
 #include "mm/frame_refs.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 #include "port/cpu.hpp"
 #include "port/memory.hpp"
 
@@ -133,6 +134,7 @@ Result<> domctl_hypercall_init(Caller&, Domain& d, const xen_domctl_hypercall_in
     const Result<PageRef> page = get_page(Mfn(arg.gmfn), d.id);
     if (!page || !get_writable(page->frame())) return fail(Error::access);
     fill_hypercall_page(port::frame_ptr<u8>(page->mfn()));
+    note_written(page->frame());
     put_writable(page->frame());
     return {};
 }

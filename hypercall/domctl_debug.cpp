@@ -7,6 +7,7 @@
 #include "hypercall/domctl.hpp"
 #include "hypercall/domctl_vcpu.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 #include "port/cpu.hpp"
 #include "port/memory.hpp"
 #include "pv/address.hpp"
@@ -32,6 +33,7 @@ Result<> copy_piece(Domain& d, Mfn root, Vaddr at, GuestAddr buffer, u32 bytes, 
         done = buffer.offset(i).in<u8>().read(0, piece, n);
         if (done) std::memcpy(memory + i, piece, n);
     }
+    note_written(page.frame());
     put_writable(page.frame());
     return done;
 }

@@ -4,6 +4,7 @@
 
 #include "mm/heap.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 
 namespace domus {
 
@@ -20,6 +21,7 @@ void detail::last_ref_gone(Frame& f, u64 refs) {
     ASSERT(TypeWord{f.type.load(std::memory_order_relaxed)}.at_rest());
     const Mfn m = mfn_of(f);
     const DomId owner = f.owner;
+    if ((refs & kOutsideMask) != 0) f.refs.fetch_and(~kOutsideMask, std::memory_order_relaxed);
     // The heap flushes TLBs before anyone else gets the frame: nothing of the old type's staleness remains.
     f.type.store(0, std::memory_order_relaxed);
     const bool to_heap = release_hook == nullptr || release_hook(m, owner);

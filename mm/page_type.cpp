@@ -59,7 +59,7 @@ Result<> validate_l1(Frame& f, const TableRules& rules) {
         if (auto r = get_l1_refs(ours, rules.owner, rules); !r) [[unlikely]] {
             log_entry(f, 1, i, e, r.error());
             while (i-- > 0)
-                if (const Pte held = load_entry(table[i]); held.present()) put_l1_refs(held);
+                if (const Pte held = load_entry(table[i]); held.present()) put_l1_refs(held, rules.owner);
             return r;
         }
         if (ours != e) store_entry(table[i], ours);
@@ -70,7 +70,7 @@ Result<> validate_l1(Frame& f, const TableRules& rules) {
 void invalidate_l1(Frame& f) {
     const Pte* const table = port::frame_ptr<Pte>(mfn_of(f));
     for (unsigned i = 0; i < kPtesPerTable; i++)
-        if (const Pte e = load_entry(table[i]); e.present()) put_l1_refs(e);
+        if (const Pte e = load_entry(table[i]); e.present()) put_l1_refs(e, f.owner);
 }
 
 // Levels 2 to 4, from entry `i` on. On any failure entries [0, i) hold their references.
@@ -158,6 +158,8 @@ Result<> complete_get(Frame& f, TypeWord w, const TableRules& rules) {
     unsigned i = was_partial ? w.index() : 0;
     Result<> r = w.has(TypeWord::kFailed) ? Result<>(fail(Error::inval)) : validate(f, t, i, rules);
     if (r) {
+        // What it is travels with the page: as written, even if nothing in it has changed.
+        note_written(f);
         publish(f, type_machine::finish_get(w));
         if (own_ref) put_ref(f);
         return {};
@@ -304,10 +306,12 @@ Result<> put_page_type(Frame& f, Preempt preempt) {
         if (exchange(f, w, locked)) break;
     }
     unsigned i = w.has(TypeWord::kPartial) ? w.index() : kPtesPerTable;
+    note_table_ends(f);
     if (!invalidate(f, w.type(), i, preempt)) {
         publish(f, type_machine::suspend(locked, i, false));
         return fail(Error::restart);
     }
+    note_written(f);
     set_stamp(f);
     publish(f, type_machine::finish_last_put(locked));
     return {};
@@ -325,7 +329,10 @@ bool change_pinned(Frame& f, bool pinned) {
             w = load(f);
             continue;
         }
-        if (exchange(f, w, TypeWord{w.v ^ TypeWord::kPinned})) return true;
+        if (exchange(f, w, TypeWord{w.v ^ TypeWord::kPinned})) {
+            note_written(f);
+            return true;
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 #include "port/memory.hpp"
 
 namespace domus {
@@ -27,20 +28,29 @@ inline Result<> get_l1_refs(Pte e, DomId from, const TableRules& rules) {
     if ((e.v & rules.forbidden) == 0 && frame_valid(m)) [[likely]] {
         Frame& f = frame_of(m);
         if (get_ref(f, from)) [[likely]] {
-            if (!e.writable() || get_writable(f)) [[likely]]
+            if (!e.writable()) return {};
+            if (get_writable(f)) [[likely]] {
+                if (from != rules.owner) [[unlikely]]
+                    outside_writer_begins(f);
                 return {};
+            }
             put_ref(f);
         }
     }
     return detail::get_l1_slow(e, from, rules);
 }
 
-inline void put_l1_refs(Pte e) {
+// `by`: the table's owner.
+inline void put_l1_refs(Pte e, DomId by) {
     const Mfn m = e.mfn();
     if (!frame_valid(m)) [[unlikely]]
         return;  // device memory
     Frame& f = frame_of(m);
-    if (e.writable()) put_writable(f);
+    if (e.writable()) {
+        if (f.owner != by) [[unlikely]]
+            outside_writer_ends(f);
+        put_writable(f);
+    }
     put_ref(f);
 }
 

@@ -10,12 +10,17 @@ namespace {
 
 constexpr u64 kHardwareBits = Pte::kAccessed | Pte::kDirty;
 
-// The entry before; only hardware's bits can differ from what the caller read.
-void write(Pte& e, Pte value, KeepBits keep) {
-    if (keep == KeepBits::no) return store_entry(e, value);
-    u64 old = load_entry(e).v;
-    while (!__atomic_compare_exchange_n(&e.v, &old, value.v | (old & kHardwareBits), false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED)) {}
+// Before the references of the old entry are given up: a log of dirty pages has tables of its own to change.
+void write(LockedTable& table, unsigned index, Pte value, KeepBits keep) {
+    Pte& e = table.entries()[index];
+    if (keep == KeepBits::no) {
+        store_entry(e, value);
+    } else {
+        u64 old = load_entry(e).v;
+        while (!__atomic_compare_exchange_n(&e.v, &old, value.v | (old & kHardwareBits), false,
+                                            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {}
+    }
+    note_entry_written(table.frame(), index);
 }
 
 [[gnu::cold, gnu::noinline]] Fail refuse(const LockedTable& table, unsigned index, Pte value, Error error) {
@@ -29,6 +34,7 @@ void write(Pte& e, Pte value, KeepBits keep) {
 class L1Change {
   public:
     Result<> take(Pte old, Pte value, DomId from, const TableRules& rules) {
+        by_ = rules.owner;
         if (value.present()) {
             const u64 changed = old.v ^ value.v;
             if ((changed & (Pte::kPresent | Pte::kAddressMask)) == 0) [[likely]] {
@@ -41,7 +47,10 @@ class L1Change {
                         return {};
                     }
                     // A page that another domain lets this one read is not thereby its to write.
-                    return frame_->owner == from && get_writable(*frame_) ? Result<>{} : fail(Error::busy);
+                    if (frame_->owner != from || !get_writable(*frame_)) return fail(Error::busy);
+                    if (from != rules.owner) [[unlikely]]
+                        outside_writer_begins(*frame_);
+                    return {};
                 }
             }
             TRY(get_l1_refs(value, from, rules));
@@ -55,23 +64,30 @@ class L1Change {
     // The entry has been written.
     void finish() {
         if (give_up_ == GiveUp::type)
-            put_writable(*frame_);
+            put_use();
         else if (give_up_ == GiveUp::all)
-            put_l1_refs(old_);
+            put_l1_refs(old_, by_);
     }
     // It has not.
     void undo(Pte old, Pte value) {
         if (give_up_ == GiveUp::type) return;
         const bool same = value.present() && ((old.v ^ value.v) & (Pte::kPresent | Pte::kAddressMask)) == 0;
-        if (same && frame_ != nullptr) return put_writable(*frame_);
-        if (value.present() && !(same && ((old.v ^ value.v) & Pte::kWritable) == 0)) put_l1_refs(value);
+        if (same && frame_ != nullptr) return put_use();
+        if (value.present() && !(same && ((old.v ^ value.v) & Pte::kWritable) == 0)) put_l1_refs(value, by_);
     }
 
   private:
+    void put_use() {
+        if (frame_->owner != by_) [[unlikely]]
+            outside_writer_ends(*frame_);
+        put_writable(*frame_);
+    }
+
     enum class GiveUp : u8 { nothing, type, all };
     GiveUp give_up_ = GiveUp::nothing;
     Frame* frame_ = nullptr;
     Pte old_;
+    DomId by_{};  // the table's owner
 };
 
 }  // namespace
@@ -84,7 +100,7 @@ Result<> set_l1_entry(LockedTable& table, unsigned index, Pte value, DomId from,
     L1Change change;
     if (auto r = change.take(old, value, from, rules); !r) [[unlikely]]
         return refuse(table, index, value, r.error());
-    write(e, value, keep);
+    write(table, index, value, keep);
     change.finish();
     return {};
 }
@@ -103,6 +119,7 @@ Result<Pte> exchange_l1_entry(LockedTable& table, unsigned index, Pte expected, 
         change.undo(old, value);  // hardware has set a bit in between
         return Pte(seen);
     }
+    note_entry_written(table.frame(), index);
     change.finish();
     return old;
 }
@@ -125,7 +142,9 @@ Result<> move_l1_entry(L1Place to, L1Place from, Mfn frame, DomId owner) {
     if (!old.present() || old.mfn() != frame) return fail(Error::inval);
     // The references move with the entry.
     store_entry(target, Pte(__atomic_exchange_n(&source.v, 0, __ATOMIC_ACQ_REL)));
-    put_l1_refs(old);
+    note_entry_written(frame_of(from.table), from.index);
+    note_entry_written(frame_of(to.table), to.index);
+    put_l1_refs(old, owner);
     return {};
 }
 
@@ -140,7 +159,7 @@ Result<> set_upper_entry(LockedTable& table, unsigned index, Pte value, const Ta
     if (value.present() && ((old.v ^ value.v) & kRefs) == 0) {
         if ((value.v & (rules.forbidden | Pte::kLarge)) != 0)
             return refuse(table, index, value, Error::inval);
-        write(e, value, keep);
+        write(table, index, value, keep);
         return {};
     }
     if (value.present()) {
@@ -149,7 +168,7 @@ Result<> set_upper_entry(LockedTable& table, unsigned index, Pte value, const Ta
             return refuse(table, index, value, r.error());
         }
     }
-    write(e, value, keep);
+    write(table, index, value, keep);
     if (old.present() && !put_table_refs(old, rules.preempt)) retired = &frame_of(old.mfn());
     return {};
 }

@@ -4,10 +4,14 @@
 
 #include "base/types.hpp"
 
+namespace domus {
+struct Vcpu;
+}
+
 namespace domus::port {
 
-// Loads an L4 table of the current vCPU on this CPU (its kernel_table has changed). Drops all guest
-// translations.
-void load_address_space(Mfn l4);
+// Loads the kernel_table of the current vCPU on this CPU, after it has changed. Drops all
+// guest translations.
+void load_address_space(Vcpu& v);
 
 }  // namespace domus::port

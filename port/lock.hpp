@@ -34,7 +34,8 @@ enum class Rank : u8 {
     heap,
     device,
     console,
-    leaf,  // held for a few instructions, nothing taken inside
+    write_log,  // the mirror of a logged domain's page tables: a page fault takes it
+    leaf,       // held for a few instructions, nothing taken inside
 };
 
 namespace detail {

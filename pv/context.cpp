@@ -40,13 +40,13 @@ struct Holds {
     Holds(const Holds&) = delete;
     Holds& operator=(const Holds&) = delete;
     ~Holds() {
-        if (user != kNoMfn) release_typed(user);
+        if (user != kNoMfn) release_typed(user, PageType::l4);
         if (kernel != kNoMfn) retire(kernel);
     }
     // A table may have all of the domain's memory below it: what cannot be taken apart at once is left to the
     // vCPU.
     void retire(Mfn table) {
-        if (vcpu.pv.retiring_table != kNoMfn) return release_typed(table);
+        if (vcpu.pv.retiring_table != kNoMfn) return release_typed(table, PageType::l4);
         Frame& f = frame_of(table);
         if (put_page_type(f, Preempt::yes))
             put_ref(f);

@@ -69,6 +69,16 @@ void general_protection(Vcpu& v, GuestRegs& regs) {
 
 void page_fault(Vcpu& v, GuestRegs& regs, u64 address) {
     constexpr u32 kWriteToPresent = kPfPresent | kPfWrite;
+    if (v.pv.mirrored && (regs.error_code & kPfReserved) == 0 && layout::guest_may_access(address))
+        [[unlikely]] {
+        const auto fault = core::mirror_fault(
+            v, Vaddr(address),
+            {.write = (regs.error_code & kPfWrite) != 0, .fetch = (regs.error_code & kPfFetch) != 0});
+        if (fault == core::MirrorTables::Fault::resolved) return;
+        // What the CPU would have said of the guest's own tables.
+        regs.error_code &= ~kPfPresent;
+        if (fault == core::MirrorTables::Fault::protection) regs.error_code |= kPfPresent;
+    }
     if (v.pv.in_kernel && (regs.error_code & (kWriteToPresent | kPfReserved | kPfFetch)) == kWriteToPresent &&
         layout::guest_may_access(address)) {
         const EmulateResult result = emulate_pte_write(v, regs, Vaddr(address));

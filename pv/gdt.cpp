@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "mm/page_type_share.hpp"
+#include "mm/write_log.hpp"
 #include "port/memory.hpp"
 #include "port/pv_hw.hpp"
 #include "pv/page_hold.hpp"
@@ -32,7 +33,7 @@ Result<GdtFrames> hold_gdt_frames(const Domain& d, std::span<const Mfn> frames, 
 }
 
 void release_gdt_frames(const GdtFrames& held) {
-    for (u32 i = 0; i < pages_of(held.entries); i++) release_typed(held.frames[i]);
+    for (u32 i = 0; i < pages_of(held.entries); i++) release_typed(held.frames[i], PageType::descriptors);
 }
 
 void drop_gdt(PvVcpu& pv) {
@@ -65,6 +66,7 @@ Result<> update_descriptor(const Domain& d, Maddr at, u64 descriptor) {
     if (!typed && !get_writable(page.frame())) return fail(Error::inval);
     // One store: another CPU may be loading from this slot.
     std::atomic_ref(*static_cast<u64*>(port::direct_map(at))).store(*checked, std::memory_order_release);
+    note_written(page.frame());
     if (typed) {
         static_cast<void>(put_page_type(page.frame(), Preempt::no));
     } else {

@@ -8,6 +8,7 @@
 #include <port_inline/frame_table.hpp>  // u64* m2p_base()
 
 #include "base/types.hpp"
+#include "mm/write_log.hpp"
 
 namespace domus::pv {
 
@@ -16,6 +17,7 @@ inline constexpr u64 kInvalidM2p = ~u64{0};  // public arch-x86/xen.h, INVALID_M
 // Precondition: frame_valid(m).
 inline void set_m2p(Mfn m, u64 gfn) {
     std::atomic_ref(port::m2p_base()[m.v]).store(gfn, std::memory_order_relaxed);
+    note_written(frame_of(m));  // it is another page of its owner's from now on
 }
 inline u64 m2p(Mfn m) { return std::atomic_ref(port::m2p_base()[m.v]).load(std::memory_order_relaxed); }
 

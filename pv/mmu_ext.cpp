@@ -68,7 +68,7 @@ Result<> change_kernel_table(Vcpu& v, Mfn l4, Preempt preempt, bool running) {
         show_m2p(l4);
     }
     const Mfn old = std::exchange(v.pv.kernel_table, l4);
-    if (running) port::load_address_space(l4);
+    if (running) port::load_address_space(v);
     return old != l4 ? retire_root(v, old, preempt) : Result<>{};
 }
 
@@ -180,6 +180,7 @@ Result<> clear_page(Call& c, const mmuext_op_t& op) {
     const PageRef page = TRY(get_page(frame_arg(op), c.pages));
     if (!get_writable(page.frame())) return fail(Error::inval);
     std::memset(port::frame_ptr(page.mfn()), 0, kPageSize);
+    note_written(page.frame());
     put_writable(page.frame());
     return {};
 }
@@ -190,6 +191,7 @@ Result<> copy_page(Call& c, const mmuext_op_t& op) {
     if (source.mfn() == page.mfn()) return {};
     if (!get_writable(page.frame())) return fail(Error::inval);
     std::memcpy(port::frame_ptr(page.mfn()), port::frame_ptr(source.mfn()), kPageSize);
+    note_written(page.frame());
     put_writable(page.frame());
     return {};
 }

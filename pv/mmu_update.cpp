@@ -88,6 +88,7 @@ class Updates {
         const PageRef page = TRY(get_page(m, rules_.owner));
         if (!get_writable(page.frame())) return fail(Error::inval);
         __atomic_store_n(port::frame_ptr<u64>(m) + index, value, __ATOMIC_RELAXED);
+        note_written(page.frame());
         put_writable(page.frame());
         return {};
     }
@@ -96,6 +97,7 @@ class Updates {
         const Mfn m = mfn(Maddr(request.ptr));
         const PageRef page = TRY(get_page(m, pages_));
         __atomic_store_n(port::m2p_base() + m.v, request.val, __ATOMIC_RELAXED);
+        note_written(page.frame());  // as another page of the guest's
         return {};
     }
 

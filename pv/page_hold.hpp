@@ -12,12 +12,15 @@ namespace domus::pv {
 inline Result<> hold_typed(const Domain& d, Mfn m, PageType type, Preempt preempt = Preempt::no) {
     PageRef page = TRY(get_page(m, d.id));
     TRY(get_page_type(page.frame(), type, table_rules(d, preempt)));
+    // Loading a segment marks its descriptor as accessed.
+    if (type == PageType::descriptors) outside_writer_begins(page.frame());
     page.release();
     return {};
 }
 
-inline void release_typed(Mfn m) {
+inline void release_typed(Mfn m, PageType type) {
     Frame& f = frame_of(m);
+    if (type == PageType::descriptors) outside_writer_ends(f);
     static_cast<void>(put_page_type(f, Preempt::no));
     put_ref(f);
 }

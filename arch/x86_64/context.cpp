@@ -42,7 +42,12 @@ void restore_vector_state(const u8* area) {
         asm volatile("fxrstor64 %0" : : "m"(*area) : "memory");
 }
 
-void load_root(Mfn l4, Tick tick) { load_guest_root(maddr(l4).v, tick); }
+void load_root(Vcpu& v, bool kernel, Tick tick) {
+    Mfn l4 = kernel ? v.pv.kernel_table : v.pv.user_table;
+    if (v.pv.mirrored) [[unlikely]]
+        l4 = core::walked_root(v, l4, kernel);
+    load_guest_root(maddr(l4).v, tick);
+}
 
 void save_segments(PvVcpu& pv) {
     asm volatile("movw %%ds, %0" : "=m"(pv.ds));
@@ -140,7 +145,7 @@ void load(Vcpu& v, CpuInfo& info) {
     info.regs.vector = 0;
     info.current = &v;
     state.domain.store(v.domain->id.v, std::memory_order_seq_cst);
-    load_root(pv.in_kernel ? pv.kernel_table : pv.user_table, Tick::yes);
+    load_root(v, pv.in_kernel, Tick::yes);
     load_windows(pv);
     const bool segments_ok = load_segments(pv);
     restore_vector_state(pv.fpu_area);
@@ -178,7 +183,7 @@ void context_switch(Vcpu* prev, Vcpu* next) {
     if (next != nullptr) load(*next, *info);
 }
 
-void load_address_space(Mfn l4) { load_root(l4, Tick::yes); }
+void load_address_space(Vcpu& v) { load_root(v, true, Tick::yes); }
 
 void load_fs_base(u64 base) { wrmsr(kMsrFsBase, base); }
 void load_gs_base_kernel(u64 base) { wrmsr(kMsrGsBase, base); }
@@ -218,13 +223,13 @@ void set_task_switched(Vcpu&, bool set) { set_ts(set); }
 void enter_user_mode(Vcpu& v) {
     v.pv.in_kernel = false;
     swapgs();
-    load_root(v.pv.user_table, Tick::no);
+    load_root(v, false, Tick::no);
 }
 
 void enter_kernel_mode(Vcpu& v) {
     v.pv.in_kernel = true;
     swapgs();
-    load_root(v.pv.kernel_table, Tick::no);
+    load_root(v, true, Tick::no);
     if (v.areas_stale) [[unlikely]]
         core::refresh_guest_areas(v, port::now());
 }

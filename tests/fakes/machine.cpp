@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "core/vcpu.hpp"
 #include "mm/frame.hpp"
 #include "port/address_space.hpp"
 #include "port/cpu.hpp"
@@ -94,7 +95,7 @@ bool preempt_wanted() {
 void flush_cache_lines(const void*, usize size) { machine->cache_lines_flushed += size; }
 void flush_caches() { machine->cache_flushes++; }
 void flush_caches_everywhere() { machine->cache_flushes += machine->cpus; }
-void load_address_space(Mfn l4) { machine->root = l4, machine->root_loads++; }
+void load_address_space(Vcpu& v) { machine->root = v.pv.kernel_table, machine->root_loads++; }
 void kick(CpuId cpu) { machine->kicks[cpu.v]++; }
 
 Result<> populate_metadata(Mfn, u64) { return {}; }

@@ -9,9 +9,11 @@
 #include "fakes/cpuid.hpp"
 #include "mm/frame_refs.hpp"
 #include "mm/page_type.hpp"
+#include "mm/write_log.hpp"
 #include "port/memory.hpp"
 #include "pv/context.hpp"
 #include "pv/cpu_policy.hpp"
+#include "pv/m2p.hpp"
 #include "pv/traps.hpp"
 #include "pv/vector_state.hpp"
 #include "unit/domctl_fixture.hpp"
@@ -309,7 +311,7 @@ TEST_F(DomctlVcpu, TheExtendedContextHasTheEntriesOf32BitCalls) {
     EXPECT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), -ESRCH);
 }
 
-TEST_F(DomctlVcpu, TheDirtyLogIsWholeAndPreemptible) {
+TEST_F(DomctlVcpu, TheDirtyLogIsExactAndPreemptible) {
     auto& shadow = op.u.shadow_op;
     shadow = {};
     shadow.op = XEN_DOMCTL_SHADOW_OP_CLEAN;
@@ -318,28 +320,69 @@ TEST_F(DomctlVcpu, TheDirtyLogIsWholeAndPreemptible) {
     shadow.mode = XEN_DOMCTL_SHADOW_ENABLE_TRANSLATE;
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), -EINVAL);
     shadow.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
+    machine.preempt = true;
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
+    EXPECT_GE(again_count, 4u);
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), -EINVAL);
-    shadow.op = XEN_DOMCTL_SHADOW_OP_CLEAN;
+    pv::set_m2p(table, 8201);
+    shadow.op = XEN_DOMCTL_SHADOW_OP_PEEK;
     shadow.pages = 8203;
     set_handle(shadow.dirty_bitmap, at(0x4000));
-    machine.preempt = true;
+    const auto expect = [&](bool dirty) {
+        put(0x4000 + 1024, u64{0x5555555555555555});
+        again_count = 0;
+        ASSERT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
+        EXPECT_GE(again_count, 4u);
+        EXPECT_EQ(shadow.pages, 8203u);
+        EXPECT_EQ(shadow.stats.dirty_count, dirty ? 1u : 0u);
+        EXPECT_EQ(shadow.mb, 0u);
+        const auto bytes = get<u8>(0x4000, 1027);
+        for (usize i = 0; i < 1025; i++) ASSERT_EQ(bytes[i], 0) << i;
+        EXPECT_EQ(bytes[1025], dirty ? 2 : 0);
+        EXPECT_EQ(bytes[1026], 0x55) << "beyond the bitmap";
+    };
+    expect(true);
+    shadow.op = XEN_DOMCTL_SHADOW_OP_CLEAN;
+    // What the toolstack could not be told stays.
+    set_handle(shadow.dirty_bitmap, u64{0x10});
+    EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), -EFAULT);
+    set_handle(shadow.dirty_bitmap, at(0x4000));
+    shadow.mb = 0;
+    expect(true);
+    expect(false);
+    note_written(frame_of(table));
+    expect(true);
+    // Pages that have no bit.
+    shadow.pages = 1 << 20;
+    set_handle(shadow.dirty_bitmap, u64{0});
     ASSERT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
+    EXPECT_EQ(shadow.stats.dirty_count, (1u << 20) - d.dirty_log.limit());
     machine.preempt = false;
-    EXPECT_GE(again_count, 4u);
-    EXPECT_EQ(shadow.pages, 8203u);
-    EXPECT_EQ(shadow.stats.dirty_count, 8203u);
-    EXPECT_EQ(shadow.mb, 0u);
-    const auto bytes = get<u8>(0x4000, 1027);
-    for (usize i = 0; i < 1025; i++) ASSERT_EQ(bytes[i], 0xff) << i;
-    EXPECT_EQ(bytes[1025], 7);
-    EXPECT_EQ(bytes[1026], 0);
     shadow.op = XEN_DOMCTL_SHADOW_OP_OFF;
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
     shadow.op = XEN_DOMCTL_SHADOW_OP_PEEK;
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), -EINVAL);
     shadow.op = XEN_DOMCTL_SHADOW_OP_OFF;
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 0), -EINVAL);
+}
+
+TEST_F(DomctlVcpu, WithoutMemoryTheDirtyLogIsWhole) {
+    auto& shadow = op.u.shadow_op;
+    shadow = {};
+    shadow.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
+    heap_fail_after(5);
+    EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
+    EXPECT_FALSE(d.dirty_log.on());
+    shadow.op = XEN_DOMCTL_SHADOW_OP_CLEAN;
+    shadow.pages = 8203;
+    set_handle(shadow.dirty_bitmap, at(0x4000));
+    ASSERT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
+    EXPECT_EQ(shadow.stats.dirty_count, 8203u);
+    const auto bytes = get<u8>(0x4000, 1026);
+    for (usize i = 0; i < 1025; i++) ASSERT_EQ(bytes[i], 0xff) << i;
+    EXPECT_EQ(bytes[1025], 7);
+    shadow.op = XEN_DOMCTL_SHADOW_OP_OFF;
+    EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), 0);
 }
 
 TEST_F(DomctlVcpu, DebuggersReadAndWriteByTheGuestsAddresses) {

@@ -39,6 +39,9 @@ struct PvVcpu {
     // A table that this vCPU has replaced and whose taking apart was preempted: its references are still to
     // be given up (pv/mmu_rules.hpp).
     Mfn retiring_table = kNoMfn;
+    // The CPU walks mirrors of these tables (core/mirror_tables.hpp). Changes only while the vCPU is on no
+    // CPU.
+    bool mirrored = false;
 
     // Segment state that is not in the frame. gs_base_user/kernel: the base in the mode the name says.
     u64 fs_base = 0, gs_base_kernel = 0, gs_base_user = 0;
