@@ -182,9 +182,10 @@ Call grant_operation(Random& r, u64 place) {
             break;
         default: break;
     }
-    if (r.one_in(64)) count = r.below(4) == 0 ? r.edge() & 0xffff : r.below(40);
-    return {.number = __HYPERVISOR_grant_table_op,
-            .arguments = {command, r.one_in(16) ? some_address(r) : place, count, 0, 0}};
+    u64 at = r.one_in(16) ? some_address(r) : place;
+    // A list of any length only where nothing of ours can follow: each element gets its status written.
+    if (r.one_in(64)) at = some_arena_address(r), count = r.edge() & 0xffff;
+    return {.number = __HYPERVISOR_grant_table_op, .arguments = {command, at, count, 0, 0}};
 }
 
 }  // namespace hostile
