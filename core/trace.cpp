@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// Trace buffers: how they are made and shared, and how a record is written.
 #include "core/trace.hpp"
 
 #include <algorithm>
