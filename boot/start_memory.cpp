@@ -152,11 +152,12 @@ void start_memory() {
     for (const ByteRange& range : free_ranges.ranges())
         heap_add(mfn(Maddr(range.start)), range.size() / kPageSize);
     heap_ready = true;
-    // Tools read the machine-to-physical table as DOMID_XEN's (XENMEM_machphys_mfn_list).
+    // Tools read the machine-to-physical table as DOMID_XEN's (XENMEM_machphys_mfn_list, …_compat_mfn_list).
     for (u64 gib = 0; gib * kGiB < std::min(size.end, memory_limit()); gib++) {
-        const Mfn block = port::m2p_block(gib);
-        if (block == kNoMfn) continue;
-        for (u64 i = 0; i < kSuperpageSize / kPageSize; i++) assign_read_only(block + i, kOwnerXen);
+        for (const Mfn block : {port::m2p_block(gib), gib % 2 == 0 ? port::m2p32_block(gib / 2) : kNoMfn}) {
+            if (block == kNoMfn) continue;
+            for (u64 i = 0; i < kSuperpageSize / kPageSize; i++) assign_read_only(block + i, kOwnerXen);
+        }
     }
     log(Level::info, "heap: {} MiB free", heap_free_frames() * kPageSize / kMiB);
 }

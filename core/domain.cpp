@@ -2,6 +2,8 @@
 // Making domains and vCPUs, and taking them apart.
 #include "core/domain.hpp"
 
+#include <cstring>
+
 #include "base/log.hpp"
 #include "core/claims.hpp"
 #include "core/domain_free.hpp"
@@ -50,6 +52,13 @@ void retire_shared_info(Domain& d) {
     free_shared_page(d.shared_mfn);
 }
 
+// Upcalls start masked, as the ABI has it for a PV guest's first instruction.
+void reset_shared_page(Domain& d) {
+    std::memset(static_cast<void*>(d.shared), 0, sizeof *d.shared);
+    for (auto& info : d.shared->vcpu_info) info.evtchn_upcall_mask = 1;
+    publish_wall_clock(d);
+}
+
 }  // namespace
 
 Result<Domain*> create_domain(DomId id, const DomainConfig& config) {
@@ -75,14 +84,32 @@ Result<Domain*> create_domain(DomId id, const DomainConfig& config) {
     TRY(init_grant_table(d, config.max_grant_frames, config.max_maptrack_frames, config.max_grant_version));
     d.shared_mfn = TRY(allocate_shared_page(d));
     d.shared = port::frame_ptr<shared_info_t>(d.shared_mfn);
-    // Upcalls start masked, as the ABI has it for a PV guest's first instruction.
-    for (auto& info : d.shared->vcpu_info) info.evtchn_upcall_mask = 1;
-    publish_wall_clock(d);
+    reset_shared_page(d);
     TRY(insert_domain(d));
     trace(TRC_DOM0_DOM_ADD, u32{d.id.v});
 
     d.vcpu_array = std::move(made.vcpus);
     return made.d.release();
+}
+
+Result<> make_32bit(Domain& d) {
+    if (d.is_32bit) return {};
+    bool used = false;
+    for_each_vcpu(d, [&used](const Vcpu& v) { used = used || v.initialised.load() || v.info_mfn != kNoMfn; });
+    {
+        // Pages are charged under this lock.
+        LockGuard guard(d.pages.lock);
+        if (used || d.pages.total != 0 || d.events.fifo.load() != nullptr) return fail(Error::access);
+        d.is_32bit = true;
+    }
+    for_each_vcpu(d, [](Vcpu& v) {
+        v.pv.is_32bit = true;
+        v.time_version = 0;
+        v.published_tsc = 0;
+    });
+    reset_shared_page(d);
+    d.events.abi.store(&kTwoLevelEvents32, std::memory_order_release);
+    return {};
 }
 
 Result<Vcpu*> create_vcpu(Domain& d, VcpuId id) {
@@ -91,6 +118,7 @@ Result<Vcpu*> create_vcpu(Domain& d, VcpuId id) {
     Box<Vcpu> v = TRY(make<Vcpu>());
     v->id = id;
     v->domain = &d;
+    v->pv.is_32bit = d.is_32bit;
     v->own_info.evtchn_upcall_mask = 1;
     v->info = id.v < XEN_LEGACY_MAX_VCPUS ? &d.shared->vcpu_info[id.v] : &v->own_info;
     v->sched.domain = d.id;

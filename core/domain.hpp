@@ -43,6 +43,9 @@ struct Domain {
     DomId id{};
     bool privileged = false;
     bool hardware = false;
+    // A PV guest whose kernel runs in ring 1 in 32-bit segments (XEN_DOMCTL_set_address_size). Changes only
+    // before it has memory.
+    bool is_32bit = false;
     u64 vm_assist = 0;  // bit n: VMASST_TYPE_ n
     bool assists(u32 type) const {
         return ((__atomic_load_n(&vm_assist, __ATOMIC_RELAXED) >> type) & 1) != 0;
@@ -115,6 +118,10 @@ void for_each_vcpu(const Domain& d, F&& f) {
 // A domain with its shared info page and no vCPUs, findable, paused once. EINVAL: a limit or the id is out of
 // range. EEXIST. ENOMEM. NOENT: no such CPU pool.
 Result<Domain*> create_domain(DomId id, const DomainConfig& config);
+
+// XEN_DOMCTL_set_address_size of 32: from now on a 32-bit PV guest. EACCES: it has memory, or a vCPU that is
+// set up. Between toolstack calls the caller sees to it that no vCPU is being made.
+Result<> make_32bit(Domain& d);
 
 // vCPU ids are given in rising order from 0; the first 32 find their vcpu_info in the shared info page. It is
 // down and without context. EINVAL: beyond max_vcpus. EEXIST. ENOMEM.

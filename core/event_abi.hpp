@@ -30,6 +30,9 @@ struct EventAbi {
 
 // Bits in the shared info page and a selector word in each vcpu_info (public xen.h, struct shared_info).
 extern const EventAbi kTwoLevelEvents;
+extern const EventAbi kTwoLevelEvents32;  // … of a 32-bit guest: words of 32 bits, and a quarter as many
+// The one that a domain begins with, and goes back to.
+const EventAbi& two_level_events(const Domain& d);
 // Linked queues of event words (core/event_fifo.hpp).
 extern const EventAbi kFifoEvents;
 

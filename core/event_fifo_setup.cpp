@@ -53,7 +53,7 @@ void take_over_pending(Domain& d, FifoEvents& f) {
     for (u32 p = e.ports.next_present(1); p < EVTCHN_2L_NR_CHANNELS; p = e.ports.next_present(p + 1)) {
         Channel* c = e.ports.find(p);
         LockGuard guard(c->lock);  // no sender is now on its way by the old layout
-        if (!event_state::in_use(c->state()) || !kTwoLevelEvents.is_pending(d, *c, EvtPort(p))) continue;
+        if (!event_state::in_use(c->state()) || !two_level_events(d).is_pending(d, *c, EvtPort(p))) continue;
         c->fifo.store(FifoMark{.generation = f.generation, .pending = true}.pack(),
                       std::memory_order_relaxed);
     }
@@ -128,7 +128,7 @@ void leave_fifo(Domain& d) {
     FifoEvents* f = nullptr;
     {
         LockGuard guard(e.lock);
-        e.abi.store(&kTwoLevelEvents, std::memory_order_release);
+        e.abi.store(&two_level_events(d), std::memory_order_release);
         f = e.fifo.exchange(nullptr);
         if (e.lowest_free > EVTCHN_2L_NR_CHANNELS) e.lowest_free = EVTCHN_2L_NR_CHANNELS;
     }

@@ -2,6 +2,7 @@
 // A domain's list of pages, and the accounting of those that come and go.
 #include "core/pages.hpp"
 
+#include "abi/xen32.hpp"
 #include "core/claims.hpp"
 #include "core/domain.hpp"
 #include "core/domain_free.hpp"
@@ -98,10 +99,17 @@ void init_pages() {
     set_io_permitted(may_map_device);
 }
 
+AllocLimits limits_for(const Domain& d, AllocLimits limits) {
+    constexpr unsigned kBits = 37;
+    static_assert(u64{1} << (kBits - kPageShift) <= abi32::kM2pEntries);
+    if (d.is_32bit) limits.address_bits = std::min(limits.address_bits, kBits);
+    return limits;
+}
+
 Result<Mfn> allocate_pages(Domain& d, unsigned order, AllocLimits limits) {
     const u64 count = u64{1} << order;
     TRY(charge(d, count));
-    const Result<Mfn> first = alloc_claimed(d, order, limits);
+    const Result<Mfn> first = alloc_claimed(d, order, limits_for(d, limits));
     if (!first) {
         bool last = false;
         {

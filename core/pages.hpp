@@ -27,6 +27,9 @@ struct DomainPages {
 // Installs the accounting of frames whose last reference goes. Called by init().
 void init_pages();
 
+// A 32-bit guest gets no frame that its machine-to-physical table does not tell of (abi/xen32.hpp).
+AllocLimits limits_for(const Domain& d, AllocLimits limits);
+
 // 2^order frames, zeroed or not as `limits` say, as pages of d. ENOMEM: no memory, or beyond its limit.
 // EINVAL: d is dying.
 Result<Mfn> allocate_pages(Domain& d, unsigned order, AllocLimits limits = {});

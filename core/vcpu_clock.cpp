@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "abi/xen32.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "core/scheduler.hpp"
@@ -68,18 +69,27 @@ bool write_time_area(Vcpu& v, vcpu_time_info_t t) {
     return port::copy_to_guest(at, &v.time_version, sizeof v.time_version) == 0;
 }
 
-bool write_runstate_area(Vcpu& v, vcpu_runstate_info_t r) {
+// T: as a guest of its width lays it out.
+template <class T>
+bool write_runstate(Vcpu& v, T r) {
     const Vaddr at(v.runstate_area);
     if (!v.domain->assists(VMASST_TYPE_runstate_update_flag))
         return port::copy_to_guest(at, &r, sizeof r) == 0;
-    const Vaddr entry_time = at + offsetof(vcpu_runstate_info_t, state_entry_time);
+    const Vaddr entry_time = at + offsetof(T, state_entry_time);
     const u64 done = r.state_entry_time;
-    r.state_entry_time |= XEN_RUNSTATE_UPDATE;
-    if (port::copy_to_guest(entry_time, &r.state_entry_time, sizeof done) != 0) return false;
+    const u64 busy = done | XEN_RUNSTATE_UPDATE;
+    r.state_entry_time = busy;
+    if (port::copy_to_guest(entry_time, &busy, sizeof busy) != 0) return false;
     write_barrier();
     if (port::copy_to_guest(at, &r, sizeof r) != 0) return false;
     write_barrier();
     return port::copy_to_guest(entry_time, &done, sizeof done) == 0;
+}
+
+bool write_runstate_area(Vcpu& v, const vcpu_runstate_info_t& r) {
+    if (!v.domain->is_32bit) return write_runstate(v, r);
+    return write_runstate(v, abi32::VcpuRunstateInfo{
+                                 r.state, r.state_entry_time, {r.time[0], r.time[1], r.time[2], r.time[3]}});
 }
 
 // System time 0 in ns since 1970. Changed under the lock; read under it as well, on slow paths only.
@@ -117,7 +127,8 @@ void switched_in(Vcpu& v, Nanos now) {
 }
 
 void refresh_guest_areas(Vcpu& v, Nanos now) {
-    if (!v.pv.in_kernel) {
+    // A 32-bit guest's kernel is mapped in all its modes.
+    if (!v.pv.in_kernel && !v.pv.is_32bit) {
         v.areas_stale = true;
         return;
     }
@@ -148,18 +159,33 @@ Result<> register_time_area(Vcpu& v, u64 address) {
     return {};
 }
 
+namespace {
+
+template <class Shared>
+void put_wall_clock(Shared& shared, u32& sec_hi, u32 version, u64 seconds, u32 nanoseconds) {
+    put(shared.wc_version, version - 1);
+    write_barrier();
+    put(shared.wc_sec, static_cast<u32>(seconds));
+    put(sec_hi, static_cast<u32>(seconds >> 32));
+    put(shared.wc_nsec, nanoseconds);
+    write_barrier();
+    put(shared.wc_version, version);
+}
+
+}  // namespace
+
 void publish_wall_clock(Domain& d) {
     const u64 ns = wall_base();
     const u64 seconds = ns / kSecond + static_cast<u64>(d.time_offset);
     auto guard = d.wall_version.lock();
     *guard += 2;
-    put(d.shared->wc_version, *guard - 1);
-    write_barrier();
-    put(d.shared->wc_sec, static_cast<u32>(seconds));
-    put(d.shared->wc_sec_hi, static_cast<u32>(seconds >> 32));
-    put(d.shared->wc_nsec, static_cast<u32>(ns % kSecond));
-    write_barrier();
-    put(d.shared->wc_version, *guard);
+    const u32 rest = static_cast<u32>(ns % kSecond);
+    if (d.is_32bit) {
+        auto& shared = *reinterpret_cast<shared_info_x86_32*>(d.shared);
+        put_wall_clock(shared, shared.arch.wc_sec_hi, *guard, seconds, rest);
+    } else {
+        put_wall_clock(*d.shared, d.shared->wc_sec_hi, *guard, seconds, rest);
+    }
 }
 
 Result<> set_wall_clock(u64 seconds, u32 nanoseconds, Nanos at) {

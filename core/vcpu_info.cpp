@@ -2,6 +2,7 @@
 // Moving a vCPU's vcpu_info out of the shared info page (VCPUOP_register_vcpu_info).
 #include <cstring>
 
+#include "abi/xen32.hpp"
 #include "core/domain.hpp"
 #include "core/vcpu_op.hpp"
 #include "port/context.hpp"
@@ -29,7 +30,11 @@ Result<> register_vcpu_info(Domain& d, VcpuId id, Mfn frame, u32 offset) {
     std::memcpy(to, v.info, sizeof *to);
     __atomic_store_n(&v.info, to, __ATOMIC_SEQ_CST);
     // A sender may have set a bit in the old place after it was copied: let the guest look everywhere once.
-    std::atomic_ref(to->evtchn_pending_sel).store(~xen_ulong_t{0});
+    if (d.is_32bit) {
+        std::atomic_ref(reinterpret_cast<vcpu_info_x86_32*>(to)->evtchn_pending_sel).store(~u32{0});
+    } else {
+        std::atomic_ref(to->evtchn_pending_sel).store(~xen_ulong_t{0});
+    }
     mark_upcall_pending(v);
     return {};
 }

@@ -9,6 +9,7 @@
 //   Result<> f(Caller&, GuestAddr where)   the function does it all
 //
 // A family whose commands share further decoded arguments names them as Extra…, passed before the structure.
+// The layout says what the structure looks like in the guest's memory (wire.hpp).
 #pragma once
 
 #include <array>
@@ -19,6 +20,7 @@
 #include "hypercall/caller.hpp"
 #include "hypercall/outcome.hpp"
 #include "hypercall/refusal.hpp"
+#include "hypercall/wire.hpp"
 
 namespace domus::hypercall {
 
@@ -59,7 +61,7 @@ struct SignatureOf<R (*)(Caller&, A...)> {
     using Last = std::tuple_element_t<kCount, std::tuple<void, A...>>;  // void if there is none
 };
 
-template <auto F, class... Extra>
+template <class L, auto F, class... Extra>
 Value call_command(Caller& caller, Extra... extra, GuestAddr where) {
     using S = SignatureOf<decltype(F)>;
     if constexpr (S::kCount == sizeof...(Extra)) {
@@ -73,15 +75,15 @@ Value call_command(Caller& caller, Extra... extra, GuestAddr where) {
         if constexpr (is_out<T>) {
             T out{};
             const s64 value = TRY(to_value(F(caller, extra..., out)));
-            TRY(where.out<decltype(out.v)>().write(out.v));
+            TRY((write_wire<L, decltype(out.v)>(where, out.v)));
             return value;
         } else if constexpr (std::is_const_v<Structure>) {
-            const T in = TRY(where.in<T>().read());
+            const T in = TRY((read_wire<L, T>(where)));
             return to_value(F(caller, extra..., in));
         } else {
-            T both = TRY(where.in<T>().read());
+            T both = TRY((read_wire<L, T>(where)));
             const s64 value = TRY(to_value(F(caller, extra..., both)));
-            TRY(where.out<T>().write(both));
+            TRY((write_wire<L, T>(where, both)));
             return value;
         }
     }
@@ -89,9 +91,14 @@ Value call_command(Caller& caller, Extra... extra, GuestAddr where) {
 
 }  // namespace detail
 
+template <class L, auto F, class... Extra>
+constexpr Command<Extra...> command(u32 number, const char* name, Who who = Who::any) {
+    return {number, name, who, &detail::call_command<L, F, Extra...>};
+}
+// … of a family that only 64-bit guests call, or whose structures have one layout for all (domctl, sysctl).
 template <auto F, class... Extra>
 constexpr Command<Extra...> command(u32 number, const char* name, Who who = Who::any) {
-    return {number, name, who, &detail::call_command<F, Extra...>};
+    return command<Layout64, F, Extra...>(number, name, who);
 }
 
 // The commands of a family. Lookup of the small numbers that the ABI uses is one index; larger ones (none in

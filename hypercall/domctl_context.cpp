@@ -4,8 +4,10 @@
 
 #include "core/domain.hpp"
 #include "core/vcpu_op.hpp"
+#include "core/vcpu_time.hpp"
 #include "hypercall/domctl.hpp"
 #include "hypercall/domctl_vcpu.hpp"
+#include "hypercall/vcpu_context.hpp"
 #include "mm/box.hpp"
 #include "port/context.hpp"
 #include "pv/address.hpp"
@@ -16,15 +18,19 @@ namespace domus::hypercall {
 Result<> domctl_setvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpucontext& arg) {
     Vcpu& v = *TRY(vcpu_of_another(caller, d, arg.vcpu));
     if (d.dying.load() != Dying::no) return fail(Error::inval);
-    const GuestIn<vcpu_guest_context_t> from(reinterpret_cast<u64>(arg.ctxt.p));
+    const u64 from = reinterpret_cast<u64>(arg.ctxt.p);
     const Stopped stopped(v);
-    if (from.null()) return core::vcpu_reset(v);
+    if (from == 0) return core::vcpu_reset(v);
 
     // 5 KiB: not for the stack.
     Box<vcpu_guest_context_t> context = TRY(make<vcpu_guest_context_t>());
-    TRY(from.read(0, &*context, 1));
+    TRY(read_context(d.is_32bit, from, *context));
     // The domain's assists travel with its first vCPU, and decide what its tables may look like.
-    if (v.id == VcpuId(0)) d.vm_assist = context->vm_assist & pv::kAssistTypes;
+    if (v.id == VcpuId(0)) {
+        d.vm_assist = context->vm_assist & pv::kAssistTypes;
+        // Builders have cleared the shared info page by now, and with it the time.
+        core::publish_wall_clock(d);
+    }
     return core::vcpu_replace_context(v, &*context, (context->flags & VGCF_online) != 0);
 }
 
@@ -37,7 +43,7 @@ Result<> domctl_getvcpucontext(Caller& caller, Domain& d, const xen_domctl_vcpuc
         port::vcpu_get_context(v, &*context);
     }
     if (v.online.load()) context->flags |= VGCF_online;
-    return GuestOut<vcpu_guest_context_t>(reinterpret_cast<u64>(arg.ctxt.p)).write(0, &*context, 1);
+    return write_context(d.is_32bit, *context, reinterpret_cast<u64>(arg.ctxt.p));
 }
 
 // The entry points of 32-bit system calls, and the machine-check banks, of which a guest has none.

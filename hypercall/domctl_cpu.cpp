@@ -139,16 +139,19 @@ Result<> domctl_settscinfo(Caller& caller, Domain& d, const xen_domctl_tsc_info&
     return {};
 }
 
-Result<> domctl_get_address_size(Caller&, Domain&, Out<xen_domctl_address_size>& out) {
-    out.v.size = 64;
+Result<> domctl_get_address_size(Caller&, Domain& d, Out<xen_domctl_address_size>& out) {
+    out.v.size = d.is_32bit ? 32 : 64;
     return {};
 }
 
 Result<> domctl_set_address_size(Caller&, Domain& d, const xen_domctl_address_size& arg) {
-    if (arg.size == 64) return {};
-    if (arg.size != 32) return fail(Error::inval);
-    guest_log(Level::warning, "d{}: 32-bit PV guests are not there yet: a 64-bit kernel would run", d.id);
-    return fail(Error::opnotsupp);
+    if (arg.size == (d.is_32bit ? 32u : 64u)) return {};
+    // There is no way back: what is laid out for one width stays so.
+    if (arg.size != 32 || d.privileged || d.hardware) return fail(Error::inval);
+    const Result<> done = core::make_32bit(d);
+    if (!done)
+        guest_log(Level::warning, "d{}: too late to become a 32-bit guest: it has memory or a vCPU's context", d.id);
+    return done;
 }
 
 Result<> domctl_get_vcpu_msrs(Caller& caller, Domain& d, GuestAddr where) {

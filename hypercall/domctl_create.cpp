@@ -13,6 +13,7 @@
 #include "mm/page_type.hpp"
 #include "mm/write_log.hpp"
 #include "port/cpu.hpp"
+#include "port/guest_entry.hpp"
 #include "port/memory.hpp"
 
 namespace domus::hypercall {
@@ -133,7 +134,7 @@ Result<> domctl_destroydomain(Caller& caller, Domain& d) {
 Result<> domctl_hypercall_init(Caller&, Domain& d, const xen_domctl_hypercall_init& arg) {
     const Result<PageRef> page = get_page(Mfn(arg.gmfn), d.id);
     if (!page || !get_writable(page->frame())) return fail(Error::access);
-    fill_hypercall_page(port::frame_ptr<u8>(page->mfn()));
+    upcall::fill_hypercall_page(d, port::frame_ptr<u8>(page->mfn()));
     note_written(page->frame());
     put_writable(page->frame());
     return {};

@@ -120,8 +120,10 @@ u64 page_info(const Domain& d, u64 frame) {
     if (w.count() != 0) {
         switch (w.type()) {
             case PageType::l1: info = XEN_DOMCTL_PFINFO_L1TAB; break;
-            case PageType::l2: info = XEN_DOMCTL_PFINFO_L2TAB; break;
-            case PageType::l3: info = XEN_DOMCTL_PFINFO_L3TAB; break;
+            case PageType::l2:
+            case PageType::l2_top: info = XEN_DOMCTL_PFINFO_L2TAB; break;
+            case PageType::l3:
+            case PageType::l3_pae: info = XEN_DOMCTL_PFINFO_L3TAB; break;
             case PageType::l4: info = XEN_DOMCTL_PFINFO_L4TAB; break;
             case PageType::none:
             case PageType::writable:

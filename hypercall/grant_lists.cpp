@@ -21,9 +21,11 @@ using core::GrantResult;
 constexpr u32 kGroup = pv::UnmapBatch::kMost;
 
 // Calls step(element, its place) for each element, and between groups what ends one.
-template <class T, class Step, class EndGroup>
+template <class T, class L = Layout64, class Step, class EndGroup>
 Result<> each(GrantList& list, GuestAddr where, Step step, EndGroup end_group) {
-    list.item = sizeof(T);
+    using Type = typename Wire<L, T>::Type;
+    static_assert(same_in_32<T> || !std::is_same_v<T, Type> || std::is_same_v<L, Layout64>);
+    list.item = sizeof(Type);
     u32 in_group = 0;
     for (; list.done < list.count; list.done++) {
         if (in_group == kGroup) {
@@ -32,15 +34,15 @@ Result<> each(GrantList& list, GuestAddr where, Step step, EndGroup end_group) {
             if (port::preempt_wanted()) return fail(Error::restart);
         }
         in_group++;
-        const GuestAddr at = where.offset(u64{list.done} * sizeof(T));
-        const T op = TRY(at.in<T>().read());
+        const GuestAddr at = where.offset(u64{list.done} * sizeof(Type));
+        const T op = TRY((read_wire<L, T>(at)));
         TRY(step(op, at));
     }
     return {};
 }
-template <class T, class Step>
+template <class T, class L = Layout64, class Step>
 Result<> each(GrantList& list, GuestAddr where, Step step) {
-    return each<T>(list, where, step, [] {});
+    return each<T, L>(list, where, step, [] {});
 }
 
 // Only what the operation answers goes back: the rest of the structure is the guest's.
@@ -107,26 +109,34 @@ Result<> unmap_and_replace(Caller& caller, GrantList& list, GuestAddr where) {
         [&] { batch.finish(); });
 }
 
+template <class L>
 Result<> copy_grants(Caller& caller, GrantList& list, GuestAddr where) {
     using Op = gnttab_copy_t;
-    return each<Op>(list, where, [&](const Op& op, GuestAddr at) {
+    return each<Op, L>(list, where, [&](const Op& op, GuestAddr at) {
         const s16 status = core::to_abi(core::copy_grant(caller.domain, op));
         if (status != GNTST_okay) [[unlikely]] {
             const auto& end = (op.flags & GNTCOPY_source_gref) != 0 ? op.source : op.dest;
             log_refused(caller, "copy", end.u.ref, end.domid, status);
         }
-        return answer(at, offsetof(Op, status), status);
+        using Type = typename Wire<L, Op>::Type;
+        return answer(at, offsetof(Type, status), status);
     });
 }
+template Result<> copy_grants<Layout64>(Caller&, GrantList&, GuestAddr);
+template Result<> copy_grants<Layout32>(Caller&, GrantList&, GuestAddr);
 
+template <class L>
 Result<> transfer_pages(Caller& caller, GrantList& list, GuestAddr where) {
     using Op = gnttab_transfer_t;
-    return each<Op>(list, where, [&](const Op& op, GuestAddr at) {
+    return each<Op, L>(list, where, [&](const Op& op, GuestAddr at) {
         const s16 status = core::to_abi(pv::transfer_page(caller.domain, op));
         if (status != GNTST_okay) log_refused(caller, "transfer", op.ref, op.domid, status);
-        return answer(at, offsetof(Op, status), status);
+        using Type = typename Wire<L, Op>::Type;
+        return answer(at, offsetof(Type, status), status);
     });
 }
+template Result<> transfer_pages<Layout64>(Caller&, GrantList&, GuestAddr);
+template Result<> transfer_pages<Layout32>(Caller&, GrantList&, GuestAddr);
 
 Result<> cache_flush(Caller& caller, GrantList& list, GuestAddr where) {
     return each<gnttab_cache_flush_t>(

@@ -19,7 +19,9 @@ struct GrantList {
 Result<> map_grant_refs(Caller& caller, GrantList& list, GuestAddr where);
 Result<> unmap_grant_refs(Caller& caller, GrantList& list, GuestAddr where);
 Result<> unmap_and_replace(Caller& caller, GrantList& list, GuestAddr where);
+template <class L>
 Result<> copy_grants(Caller& caller, GrantList& list, GuestAddr where);
+template <class L>
 Result<> transfer_pages(Caller& caller, GrantList& list, GuestAddr where);
 Result<> swap_grant_refs(Caller& caller, GrantList& list, GuestAddr where);
 // EINVAL: a range beyond its page, unknown operations. EOPNOTSUPP: by reference, or to throw contents away.

@@ -30,7 +30,8 @@ Result<> only_one(const GrantList& list) {
     return {};
 }
 
-Result<> write_frames(Domain& d, u32 count, GuestOut<xen_pfn_t> list, Result<Mfn> (*frame)(Domain&, u32)) {
+template <class List>
+Result<> write_frames(Domain& d, u32 count, const List& list, Result<Mfn> (*frame)(Domain&, u32)) {
     for (u32 i = 0; i < count; i++) {
         const Mfn m = TRY(frame(d, i));
         TRY(list.write(m.v, i));
@@ -38,6 +39,7 @@ Result<> write_frames(Domain& d, u32 count, GuestOut<xen_pfn_t> list, Result<Mfn
     return {};
 }
 
+template <class L>
 Result<> setup_table(Caller& caller, GrantList& call, gnttab_setup_table_t& arg) {
     TRY(only_one(call));
     const Result<Domain*> d = target_domain(caller, arg.dom);
@@ -47,7 +49,7 @@ Result<> setup_table(Caller& caller, GrantList& call, gnttab_setup_table_t& arg)
     } else {
         done = core::grow_grant_table(**d, arg.nr_frames);
         if (done) {
-            const GuestOut<xen_pfn_t> list(reinterpret_cast<u64>(arg.frame_list.p));
+            const auto list = GuestLongs::of<L>(handle_address(arg.frame_list));
             done = write_frames(**d, arg.nr_frames, list, &core::grant_shared_frame);
             // The guest's list cannot be written: that is the call's failure, not the operation's.
             if (!done && done.error() == Error::fault) return done;
@@ -87,7 +89,7 @@ Result<> get_status_frames(Caller& caller, GrantList& call, gnttab_get_status_fr
         arg.status = GNTST_general_error;
         return {};
     }
-    const GuestOut<xen_pfn_t> list(reinterpret_cast<u64>(arg.frame_list.p));
+    const GuestOut<u64> list(handle_address(arg.frame_list));  // 64 bits wide for all guests
     const Result<> done = write_frames(**d, arg.nr_frames, list, &core::grant_status_frame);
     if (!done && done.error() == Error::fault) return done;
     arg.status = status_of(done);
@@ -117,25 +119,28 @@ Result<> dump_table(Caller& caller, GrantList& call, gnttab_dump_table_t& arg) {
 // upper bits. No other command has any.
 constexpr unsigned kCommandBits = 8;
 
+template <class L>
 constexpr Command<GrantList&> kList[] = {
-    command<&map_grant_refs, GrantList&>(GNTTABOP_map_grant_ref, "map_grant_ref"),
-    command<&unmap_grant_refs, GrantList&>(GNTTABOP_unmap_grant_ref, "unmap_grant_ref"),
-    command<&setup_table, GrantList&>(GNTTABOP_setup_table, "setup_table"),
-    command<&dump_table, GrantList&>(GNTTABOP_dump_table, "dump_table"),
-    command<&transfer_pages, GrantList&>(GNTTABOP_transfer, "transfer"),
-    command<&copy_grants, GrantList&>(GNTTABOP_copy, "copy"),
-    command<&query_size, GrantList&>(GNTTABOP_query_size, "query_size"),
-    command<&unmap_and_replace, GrantList&>(GNTTABOP_unmap_and_replace, "unmap_and_replace"),
-    command<&set_version, GrantList&>(GNTTABOP_set_version, "set_version"),
-    command<&get_status_frames, GrantList&>(GNTTABOP_get_status_frames, "get_status_frames"),
-    command<&get_version, GrantList&>(GNTTABOP_get_version, "get_version"),
-    command<&swap_grant_refs, GrantList&>(GNTTABOP_swap_grant_ref, "swap_grant_ref"),
-    command<&cache_flush, GrantList&>(GNTTABOP_cache_flush, "cache_flush"),
+    command<L, &map_grant_refs, GrantList&>(GNTTABOP_map_grant_ref, "map_grant_ref"),
+    command<L, &unmap_grant_refs, GrantList&>(GNTTABOP_unmap_grant_ref, "unmap_grant_ref"),
+    command<L, &setup_table<L>, GrantList&>(GNTTABOP_setup_table, "setup_table"),
+    command<L, &dump_table, GrantList&>(GNTTABOP_dump_table, "dump_table"),
+    command<L, &transfer_pages<L>, GrantList&>(GNTTABOP_transfer, "transfer"),
+    command<L, &copy_grants<L>, GrantList&>(GNTTABOP_copy, "copy"),
+    command<L, &query_size, GrantList&>(GNTTABOP_query_size, "query_size"),
+    command<L, &unmap_and_replace, GrantList&>(GNTTABOP_unmap_and_replace, "unmap_and_replace"),
+    command<L, &set_version, GrantList&>(GNTTABOP_set_version, "set_version"),
+    command<L, &get_status_frames, GrantList&>(GNTTABOP_get_status_frames, "get_status_frames"),
+    command<L, &get_version, GrantList&>(GNTTABOP_get_version, "get_version"),
+    command<L, &swap_grant_refs, GrantList&>(GNTTABOP_swap_grant_ref, "swap_grant_ref"),
+    command<L, &cache_flush, GrantList&>(GNTTABOP_cache_flush, "cache_flush"),
 };
-constexpr Commands kCommands("grant_table_op", kList);
+template <class L>
+constexpr Commands kCommands("grant_table_op", kList<L>);
 
 }  // namespace
 
+template <class L>
 Preemptible<u32, GuestAddr, u32> grant_table_op(Caller& caller, u32 command, GuestAddr arg, u32 count) {
     // A count that does not fit the result cannot be meant.
     if (count > INT32_MAX) return fail(Error::inval);
@@ -145,12 +150,17 @@ Preemptible<u32, GuestAddr, u32> grant_table_op(Caller& caller, u32 command, Gue
         number = GNTTABOP_cache_flush;
         list.position = command >> kCommandBits;
     }
-    const Result<s64> done = kCommands.call(caller, number, list, arg);
+    const Result<s64> done = kCommands<L>.call(caller, number, list, arg);
     if (!done && done.error() == Error::restart) {
         number |= list.position << kCommandBits;
         return again(number, arg.offset(u64{list.done} * list.item), count - list.done);
     }
     return done;
 }
+
+template Preemptible<u32, GuestAddr, u32> grant_table_op<Layout64>(Caller& caller, u32 command, GuestAddr arg,
+                                                                   u32 count);
+template Preemptible<u32, GuestAddr, u32> grant_table_op<Layout32>(Caller& caller, u32 command, GuestAddr arg,
+                                                                   u32 count);
 
 }  // namespace domus::hypercall

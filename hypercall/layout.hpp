@@ -45,7 +45,8 @@ struct Layout32 {
                 static_cast<u32>(r.rsi), static_cast<u32>(r.rdi), static_cast<u32>(r.rbp)};
     }
     static void set_words(GuestRegs& r, const Words& w) {
-        r.rbx = w[0], r.rcx = w[1], r.rdx = w[2], r.rsi = w[3], r.rdi = w[4], r.rbp = w[5];
+        r.rbx = static_cast<u32>(w[0]), r.rcx = static_cast<u32>(w[1]), r.rdx = static_cast<u32>(w[2]);
+        r.rsi = static_cast<u32>(w[3]), r.rdi = static_cast<u32>(w[4]), r.rbp = static_cast<u32>(w[5]);
     }
     static void set_result(GuestRegs& r, s64 value) { r.rax = static_cast<u32>(value); }
 };

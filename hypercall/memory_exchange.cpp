@@ -20,8 +20,8 @@ namespace {
 // other side.
 struct Plan {
     Domain& d;
-    GuestIn<xen_pfn_t> in;
-    GuestInOut<xen_pfn_t> out;
+    GuestLongs in;
+    GuestLongs out;
     unsigned in_order, out_order;
     AllocLimits limits;
 
@@ -142,30 +142,31 @@ Result<> exchange_chunk(const Plan& p, u64 chunk) {
 }
 
 // The number of pages in a reservation; EINVAL if it does not fit.
-Result<u64> pages_of(const xen_memory_reservation_t& r) {
-    if (r.nr_extents > kMaxExtents || r.nr_extents >> (63 - r.extent_order) != 0) return fail(Error::inval);
+Result<u64> pages_of(const xen_memory_reservation_t& r, u64 max_extents) {
+    if (r.nr_extents > max_extents || r.nr_extents >> (63 - r.extent_order) != 0) return fail(Error::inval);
     return r.nr_extents << r.extent_order;
 }
 
 }  // namespace
 
+template <class L>
 MemoryCall memory_exchange(Caller& caller, GuestAddr arg) {
-    const auto where = arg.in_out<xen_memory_exchange_t>();
-    xen_memory_exchange_t x = TRY(where.read());
+    xen_memory_exchange_t x = TRY((read_wire<L, xen_memory_exchange_t>(arg)));
+    const auto save = [&] { return write_wire<L>(arg, x); };
 
     const unsigned most = max_extent_order(caller.domain);
     if (x.in.extent_order > most || x.out.extent_order > most) return fail(Error::perm);
     if (x.in.domid != x.out.domid) return fail(Error::inval);
-    const u64 pages = TRY(pages_of(x.in));
-    if (pages != TRY(pages_of(x.out))) return fail(Error::inval);
+    const u64 pages = TRY(pages_of(x.in, kMaxExtents<L>));
+    if (pages != TRY(pages_of(x.out, kMaxExtents<L>))) return fail(Error::inval);
     Domain* d = TRY(target_domain(caller, x.in.domid));
 
     const Plan plan{.d = *d,
-                    .in = GuestIn<xen_pfn_t>(reinterpret_cast<u64>(x.in.extent_start.p)),
-                    .out = GuestInOut<xen_pfn_t>(reinterpret_cast<u64>(x.out.extent_start.p)),
+                    .in = GuestLongs::of<L>(handle_address(x.in.extent_start)),
+                    .out = GuestLongs::of<L>(handle_address(x.out.extent_start)),
                     .in_order = x.in.extent_order,
                     .out_order = x.out.extent_order,
-                    .limits = limits_of(x.out.mem_flags)};
+                    .limits = core::limits_for(*d, limits_of(x.out.mem_flags))};
     if (x.nr_exchanged > x.in.nr_extents || x.nr_exchanged % plan.in_extents() != 0)
         return fail(Error::inval);
 
@@ -173,7 +174,7 @@ MemoryCall memory_exchange(Caller& caller, GuestAddr arg) {
     const u64 begin = x.nr_exchanged / plan.in_extents(), end = x.in.nr_extents / plan.in_extents();
     for (u64 chunk = begin; chunk < end; chunk++) {
         if (chunk != begin && port::preempt_wanted()) {
-            TRY(where.write(x));
+            TRY(save());
             return again(GuestLong(XENMEM_exchange), arg);
         }
         const Result<> done = exchange_chunk(plan, chunk);
@@ -183,13 +184,16 @@ MemoryCall memory_exchange(Caller& caller, GuestAddr arg) {
                 guest_log(Level::debug, "d{}: memory exchange stops at extent {} of {} ({})", d->id,
                           u64{x.nr_exchanged}, u64{x.in.nr_extents}, done.error());
             }
-            TRY(where.write(x));
+            TRY(save());
             return done;
         }
         x.nr_exchanged += plan.in_extents();
     }
-    TRY(where.write(x));
+    TRY(save());
     return s64{0};
 }
+
+template MemoryCall memory_exchange<Layout64>(Caller&, GuestAddr);
+template MemoryCall memory_exchange<Layout32>(Caller&, GuestAddr);
 
 }  // namespace domus::hypercall

@@ -68,30 +68,56 @@ Result<> set_memory_map(Caller& caller, const xen_foreign_memory_map_t& arg) {
     return {};
 }
 
+template <class L>
 Result<> machphys_mapping(Caller&, Out<xen_machphys_mapping_t>& out) {
+    if constexpr (std::is_same_v<L, Layout32>) {
+        out.v = {.v_start = abi32::kM2pStart, .v_end = abi32::kM2pEnd, .max_mfn = abi32::kM2pEntries - 1};
+        return {};
+    }
     out.v.v_start = layout::kGuestM2p;
     out.v.v_end = layout::kGuestM2pEnd;
     out.v.max_mfn = (layout::kGuestM2pEnd - layout::kGuestM2p) / sizeof(u64) - 1;
     return {};
 }
 
-Result<> machphys_mfn_list(Caller&, xen_machphys_mfn_list_t& arg) {
-    const GuestOut<xen_pfn_t> list(reinterpret_cast<u64>(arg.extent_start.p));
-    const u64 chunks = std::min<u64>(arg.max_extents, (ram_end() + kGiB - 1) / kGiB);
+namespace {
+
+// A table's blocks of 2 MiB, each of which tells of `covers` bytes of memory.
+Result<> list_blocks(xen_machphys_mfn_list_t& arg, const GuestLongs& list, u64 covers, Mfn (*block)(u64)) {
+    const u64 chunks = std::min<u64>(arg.max_extents, (ram_end() + covers - 1) / covers);
     u64 n = 0;
     Mfn mapped{0};
     for (; n < chunks; n++) {
         // Where there is no memory there is no table. The header gives such gaps the number 0; but tools map
         // every extent of the list, and are served better by one that exists.
-        if (const Mfn m = port::m2p_block(n); m != kNoMfn) mapped = m;
+        if (const Mfn m = block(n); m != kNoMfn) mapped = m;
         TRY(list.write(mapped.v, n));
     }
     arg.nr_extents = static_cast<u32>(n);
     return {};
 }
 
-// There is no second table: 32-bit guests come with their own.
-Result<> machphys_compat_mfn_list(Caller&, const xen_machphys_mfn_list_t&) { return fail(Error::opnotsupp); }
+}  // namespace
+
+template <class L>
+Result<> machphys_mfn_list(Caller& caller, xen_machphys_mfn_list_t& arg) {
+    if constexpr (std::is_same_v<L, Layout32>) return machphys_compat_mfn_list<L>(caller, arg);
+    return list_blocks(arg, GuestLongs::of<L>(handle_address(arg.extent_start)), kGiB, &port::m2p_block);
+}
+
+// The table of 32-bit guests, half as wide.
+template <class L>
+Result<> machphys_compat_mfn_list(Caller&, xen_machphys_mfn_list_t& arg) {
+    return list_blocks(arg, GuestLongs::of<L>(handle_address(arg.extent_start)), 2 * kGiB,
+                       &port::m2p32_block);
+}
+
+template Result<> machphys_mapping<Layout64>(Caller&, Out<xen_machphys_mapping_t>&);
+template Result<> machphys_mapping<Layout32>(Caller&, Out<xen_machphys_mapping_t>&);
+template Result<> machphys_mfn_list<Layout64>(Caller&, xen_machphys_mfn_list_t&);
+template Result<> machphys_mfn_list<Layout32>(Caller&, xen_machphys_mfn_list_t&);
+template Result<> machphys_compat_mfn_list<Layout64>(Caller&, xen_machphys_mfn_list_t&);
+template Result<> machphys_compat_mfn_list<Layout32>(Caller&, xen_machphys_mfn_list_t&);
 
 // Regions that devices of a guest's must find mapped one to one. They are the IOMMU's: without one, no device
 // needs any.

@@ -17,6 +17,7 @@ namespace {
 // ---- what there is ------------------------------------------------------------------------------
 
 struct OneDomain {
+    static constexpr bool kSameIn32 = true;
     domid_t domid;
 };
 static_assert(sizeof(OneDomain) == sizeof(xen_memory_domain));
@@ -39,7 +40,10 @@ Result<s64> maximum_gpfn(Caller& caller, const OneDomain& arg) {
     if (d->dying.load() != Dying::no) return fail(Error::srch);  // its shared page may be gone
     // A guest that has not said anything yet has its first page: less would be an error number, and end a
     // restore before it begins.
-    const u64 pages = __atomic_load_n(&d->shared->arch.max_pfn, __ATOMIC_RELAXED);
+    const u64 pages = d->is_32bit
+                          ? __atomic_load_n(&reinterpret_cast<shared_info_x86_32*>(d->shared)->arch.max_pfn,
+                                            __ATOMIC_RELAXED)
+                          : __atomic_load_n(&d->shared->arch.max_pfn, __ATOMIC_RELAXED);
     return static_cast<s64>(std::clamp<u64>(pages, 1, u64{1} << 52)) - 1;
 }
 
@@ -94,46 +98,74 @@ Result<> remove_from_physmap(Caller& caller, const xen_remove_from_physmap_t& ar
 // Pages are never shared between domains.
 Result<s64> no_sharing(Caller&) { return 0; }
 
-constexpr Command<> kList[] = {
-    command<&maximum_ram_page>(XENMEM_maximum_ram_page, "maximum_ram_page"),
-    command<&current_reservation>(XENMEM_current_reservation, "current_reservation"),
-    command<&maximum_reservation>(XENMEM_maximum_reservation, "maximum_reservation"),
-    command<&add_to_physmap>(XENMEM_add_to_physmap, "add_to_physmap"),
-    command<&memory_map>(XENMEM_memory_map, "memory_map"),
-    command<&set_memory_map>(XENMEM_set_memory_map, "set_memory_map", Who::control),
-    command<&machphys_mfn_list>(XENMEM_machphys_mfn_list, "machphys_mfn_list"),
-    command<&machphys_compat_mfn_list>(XENMEM_machphys_compat_mfn_list, "machphys_compat_mfn_list"),
-    command<&pod_target>(XENMEM_set_pod_target, "set_pod_target", Who::control),
-    command<&pod_target>(XENMEM_get_pod_target, "get_pod_target", Who::control),
-    command<&claim_pages>(XENMEM_claim_pages, "claim_pages", Who::control),
-    command<&get_vnumainfo>(XENMEM_get_vnumainfo, "get_vnumainfo"),
-    command<&reserved_device_memory_map>(XENMEM_reserved_device_memory_map, "reserved_device_memory_map"),
-    command<&machine_memory_map>(XENMEM_machine_memory_map, "machine_memory_map", Who::control_or_hardware),
-    command<&machphys_mapping>(XENMEM_machphys_mapping, "machphys_mapping"),
-    command<&maximum_gpfn>(XENMEM_maximum_gpfn, "maximum_gpfn"),
-    command<&remove_from_physmap>(XENMEM_remove_from_physmap, "remove_from_physmap"),
-    command<&no_sharing>(XENMEM_get_sharing_freed_pages, "get_sharing_freed_pages"),
-    command<&no_sharing>(XENMEM_get_sharing_shared_pages, "get_sharing_shared_pages"),
-    command<&add_to_physmap_batch>(XENMEM_add_to_physmap_batch, "add_to_physmap_batch"),
+template <class L>
+constexpr Command<> kList[1] = {};
+template <>
+constexpr Command<> kList<Layout64>[] = {
+    command<Layout64, &maximum_ram_page>(XENMEM_maximum_ram_page, "maximum_ram_page"),
+    command<Layout64, &current_reservation>(XENMEM_current_reservation, "current_reservation"),
+    command<Layout64, &maximum_reservation>(XENMEM_maximum_reservation, "maximum_reservation"),
+    command<Layout64, &add_to_physmap>(XENMEM_add_to_physmap, "add_to_physmap"),
+    command<Layout64, &memory_map>(XENMEM_memory_map, "memory_map"),
+    command<Layout64, &set_memory_map>(XENMEM_set_memory_map, "set_memory_map", Who::control),
+    command<Layout64, &machphys_mfn_list<Layout64>>(XENMEM_machphys_mfn_list, "machphys_mfn_list"),
+    command<Layout64, &machphys_compat_mfn_list<Layout64>>(XENMEM_machphys_compat_mfn_list,
+                                                           "machphys_compat_mfn_list"),
+    command<Layout64, &pod_target>(XENMEM_set_pod_target, "set_pod_target", Who::control),
+    command<Layout64, &pod_target>(XENMEM_get_pod_target, "get_pod_target", Who::control),
+    command<Layout64, &claim_pages>(XENMEM_claim_pages, "claim_pages", Who::control),
+    command<Layout64, &get_vnumainfo>(XENMEM_get_vnumainfo, "get_vnumainfo"),
+    command<Layout64, &reserved_device_memory_map>(XENMEM_reserved_device_memory_map,
+                                                   "reserved_device_memory_map"),
+    command<Layout64, &machine_memory_map>(XENMEM_machine_memory_map, "machine_memory_map",
+                                           Who::control_or_hardware),
+    command<Layout64, &machphys_mapping<Layout64>>(XENMEM_machphys_mapping, "machphys_mapping"),
+    command<Layout64, &maximum_gpfn>(XENMEM_maximum_gpfn, "maximum_gpfn"),
+    command<Layout64, &remove_from_physmap>(XENMEM_remove_from_physmap, "remove_from_physmap"),
+    command<Layout64, &no_sharing>(XENMEM_get_sharing_freed_pages, "get_sharing_freed_pages"),
+    command<Layout64, &no_sharing>(XENMEM_get_sharing_shared_pages, "get_sharing_shared_pages"),
+    command<Layout64, &add_to_physmap_batch>(XENMEM_add_to_physmap_batch, "add_to_physmap_batch"),
 };
-constexpr Commands kCommands("memory_op", kList);
+// What is for toolstacks is not for 32-bit domains.
+template <>
+constexpr Command<> kList<Layout32>[] = {
+    command<Layout32, &maximum_ram_page>(XENMEM_maximum_ram_page, "maximum_ram_page"),
+    command<Layout32, &current_reservation>(XENMEM_current_reservation, "current_reservation"),
+    command<Layout32, &maximum_reservation>(XENMEM_maximum_reservation, "maximum_reservation"),
+    command<Layout32, &add_to_physmap>(XENMEM_add_to_physmap, "add_to_physmap"),
+    command<Layout32, &memory_map>(XENMEM_memory_map, "memory_map"),
+    command<Layout32, &machphys_mfn_list<Layout32>>(XENMEM_machphys_mfn_list, "machphys_mfn_list"),
+    command<Layout32, &machphys_compat_mfn_list<Layout32>>(XENMEM_machphys_compat_mfn_list,
+                                                           "machphys_compat_mfn_list"),
+    command<Layout32, &machphys_mapping<Layout32>>(XENMEM_machphys_mapping, "machphys_mapping"),
+    command<Layout32, &maximum_gpfn>(XENMEM_maximum_gpfn, "maximum_gpfn"),
+    command<Layout32, &remove_from_physmap>(XENMEM_remove_from_physmap, "remove_from_physmap"),
+    command<Layout32, &no_sharing>(XENMEM_get_sharing_freed_pages, "get_sharing_freed_pages"),
+    command<Layout32, &no_sharing>(XENMEM_get_sharing_shared_pages, "get_sharing_shared_pages"),
+};
+template <class L>
+constexpr Commands kCommands("memory_op", kList<L>);
 
 }  // namespace
 
+template <class L>
 MemoryCall memory_op(Caller& caller, GuestLong command, GuestAddr arg) {
     const u32 op = static_cast<u32>(command.v) & ((1u << kExtentShift) - 1);
     const u64 start = command.v >> kExtentShift;
     switch (op) {
         case XENMEM_increase_reservation:
         case XENMEM_decrease_reservation:
-        case XENMEM_populate_physmap: return memory_reservation(caller, op, start, arg);
-        case XENMEM_exchange: return memory_exchange(caller, arg);
+        case XENMEM_populate_physmap: return memory_reservation<L>(caller, op, start, arg);
+        case XENMEM_exchange: return memory_exchange<L>(caller, arg);
         case XENMEM_acquire_resource: return acquire_resource(caller, start, arg);
         default: break;
     }
     // The others have no extents.
     if (start != 0) return fail(Error::nosys);
-    return kCommands.call(caller, op, arg);
+    return kCommands<L>.call(caller, op, arg);
 }
+
+template MemoryCall memory_op<Layout64>(Caller& caller, GuestLong command, GuestAddr arg);
+template MemoryCall memory_op<Layout32>(Caller& caller, GuestLong command, GuestAddr arg);
 
 }  // namespace domus::hypercall

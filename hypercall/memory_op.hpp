@@ -15,7 +15,9 @@ namespace domus::hypercall {
 // six bits.
 using MemoryCall = Preemptible<GuestLong, GuestAddr>;
 inline constexpr unsigned kExtentShift = 6;
-inline constexpr u64 kMaxExtents = ~u64{0} >> kExtentShift;
+// … in the guest's long.
+template <class L>
+inline constexpr u64 kMaxExtents = typename L::Long(~u64{0}) >> kExtentShift;
 
 // The largest extent a caller may ask for: contiguous memory is scarce, and an extent is cleared in one step,
 // without preemption. 16 MiB for the domains that drive devices or build others, 2 MiB for all others; a PV
@@ -32,10 +34,13 @@ inline AllocLimits limits_of(u32 mem_flags) {
     return {.address_bits = bits == 0 || bits > 64 ? 64 : bits, .scrub = true};
 }
 
+// Those that know lists of frame numbers or continue in the command are templates over the guest's width.
 // memory_reservation.cpp: increase_reservation, decrease_reservation, populate_physmap, from extent `start`
 // on
+template <class L>
 MemoryCall memory_reservation(Caller& caller, u32 command, u64 start, GuestAddr arg);
 // memory_exchange.cpp
+template <class L>
 MemoryCall memory_exchange(Caller& caller, GuestAddr arg);
 // memory_resource.cpp: acquire_resource, from frame `start` of its list on
 MemoryCall acquire_resource(Caller& caller, u64 start, GuestAddr arg);
@@ -45,9 +50,12 @@ u64 ram_end();  // bytes: the first address behind all RAM
 Result<> memory_map(Caller& caller, xen_memory_map_t& arg);
 Result<> set_memory_map(Caller& caller, const xen_foreign_memory_map_t& arg);
 Result<> machine_memory_map(Caller& caller, xen_memory_map_t& arg);
+template <class L>
 Result<> machphys_mapping(Caller& caller, Out<xen_machphys_mapping_t>& out);
+template <class L>
 Result<> machphys_mfn_list(Caller& caller, xen_machphys_mfn_list_t& arg);
-Result<> machphys_compat_mfn_list(Caller& caller, const xen_machphys_mfn_list_t& arg);
+template <class L>
+Result<> machphys_compat_mfn_list(Caller& caller, xen_machphys_mfn_list_t& arg);
 Result<> reserved_device_memory_map(Caller& caller, xen_reserved_device_memory_map_t& arg);
 
 }  // namespace domus::hypercall

@@ -18,7 +18,7 @@ namespace {
 
 struct Reservation {
     Domain& d;
-    GuestInOut<xen_pfn_t> list;
+    GuestLongs list;
     unsigned order;
     AllocLimits limits;
 };
@@ -54,14 +54,14 @@ Result<> increase(const Reservation& r, u64 index) {
 }
 
 Result<> populate(const Reservation& r, u64 index) {
-    const xen_pfn_t gfn = TRY(r.list.read(index));
+    const u64 gfn = TRY(r.list.read(index));
     const Mfn first = TRY(core::allocate_pages(r.d, r.order, r.limits));
     number_frames(r.d, first, u64{1} << r.order, gfn);
     return tell(r, index, first);
 }
 
 Result<> decrease(const Reservation& r, u64 index) {
-    const xen_pfn_t first = TRY(r.list.read(index));
+    const u64 first = TRY(r.list.read(index));
     for (u64 i = 0; i < u64{1} << r.order; i++) {
         const Mfn m(first + i);
         {
@@ -108,9 +108,10 @@ Step step_of(u32 command) {
 }  // namespace
 
 // Returns the number of extents that were done, whatever stopped it: that is how callers learn of failures.
+template <class L>
 MemoryCall memory_reservation(Caller& caller, u32 command, u64 start, GuestAddr arg) {
-    const xen_memory_reservation_t r = TRY(arg.in<xen_memory_reservation_t>().read());
-    if (r.nr_extents > kMaxExtents || start > r.nr_extents) return static_cast<s64>(start);
+    const xen_memory_reservation_t r = TRY((read_wire<L, xen_memory_reservation_t>(arg)));
+    if (r.nr_extents > kMaxExtents<L> || start > r.nr_extents) return static_cast<s64>(start);
     const auto stop = [&](u64 at, const char* why) {
         log_stop(caller, command, r.domid, at, r.nr_extents, why);
         return static_cast<s64>(at);
@@ -120,7 +121,7 @@ MemoryCall memory_reservation(Caller& caller, u32 command, u64 start, GuestAddr 
     if (!d) return stop(start, d.error() == Error::perm ? "only the control domain may" : "no such domain");
 
     const Reservation work{.d = **d,
-                           .list = GuestInOut<xen_pfn_t>(reinterpret_cast<u64>(r.extent_start.p)),
+                           .list = GuestLongs::of<L>(handle_address(r.extent_start)),
                            .order = r.extent_order,
                            .limits = limits_of(r.mem_flags)};
     const Step step = step_of(command);
@@ -139,5 +140,7 @@ MemoryCall memory_reservation(Caller& caller, u32 command, u64 start, GuestAddr 
     }
     return static_cast<s64>(r.nr_extents);
 }
+template MemoryCall memory_reservation<Layout64>(Caller&, u32, u64, GuestAddr);
+template MemoryCall memory_reservation<Layout32>(Caller&, u32, u64, GuestAddr);
 
 }  // namespace domus::hypercall

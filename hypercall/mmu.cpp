@@ -4,6 +4,7 @@
 #include "pv/mmu.hpp"
 
 #include "hypercall/families.hpp"
+#include "hypercall/wire.hpp"
 
 namespace domus::hypercall {
 
@@ -41,11 +42,18 @@ Preemptible<GuestAddr, u32, GuestAddr, u32> mmu_update(Caller& caller, GuestAddr
                     [&](u32 n) { return pv::mmu_update(caller.vcpu, list.in<mmu_update_t>(), n, domain); });
 }
 
+// The requests are read one by one, in the guest's layout.
+template <class L>
 Preemptible<GuestAddr, u32, GuestAddr, u32> mmuext_op(Caller& caller, GuestAddr list, u32 count,
                                                       GuestAddr pdone, u32 domain) {
-    return run_list(list, count, pdone, domain, sizeof(mmuext_op_t),
-                    [&](u32 n) { return pv::mmuext_op(caller.vcpu, list.in<mmuext_op_t>(), n, domain); });
+    using T = typename Wire<L, mmuext_op_t>::Type;
+    return run_list(list, count, pdone, domain, sizeof(T),
+                    [&](u32 n) { return pv::mmuext_op(caller.vcpu, list.in<T>(), n, domain); });
 }
+template Preemptible<GuestAddr, u32, GuestAddr, u32> mmuext_op<Layout64>(Caller&, GuestAddr, u32, GuestAddr,
+                                                                         u32);
+template Preemptible<GuestAddr, u32, GuestAddr, u32> mmuext_op<Layout32>(Caller&, GuestAddr, u32, GuestAddr,
+                                                                         u32);
 
 Result<> update_va_mapping(Caller& caller, GuestLong va, u64 value, GuestLong flags) {
     return pv::update_va_mapping(caller.vcpu, Vaddr(va.v), Pte(value), flags.v);

@@ -8,12 +8,9 @@
 
 namespace domus::hypercall {
 
-namespace {
-using L = Layout64;
-using Entry = L::MulticallEntry;
-}  // namespace
-
+template <class L>
 Preemptible<GuestAddr, u32> multicall(Caller& caller, GuestAddr list, u32 count) {
+    using Entry = typename L::MulticallEntry;
     // A list inside a list could nest without end.
     if (caller.in_multicall) return fail(Error::inval);
 
@@ -30,9 +27,9 @@ Preemptible<GuestAddr, u32> multicall(Caller& caller, GuestAddr list, u32 count)
         Words words{};
         for (unsigned w = 0; w < kMaxWords; w++) words[w] = entry.args[w];
 
-        const Outcome outcome = call(entry_caller, static_cast<u64>(entry.op), words);
+        const Outcome outcome = call<L>(entry_caller, static_cast<u64>(entry.op), words);
         if (outcome.then == Outcome::Then::again) {
-            for (unsigned w = 0; w < kMaxWords; w++) entry.args[w] = words[w];
+            for (unsigned w = 0; w < kMaxWords; w++) entry.args[w] = static_cast<typename L::Long>(words[w]);
             TRY(entries.write(entry, i));
             return again(list.offset(u64{i} * sizeof(Entry)), count - i);
         }
@@ -43,5 +40,7 @@ Preemptible<GuestAddr, u32> multicall(Caller& caller, GuestAddr list, u32 count)
     }
     return s64{0};
 }
+template Preemptible<GuestAddr, u32> multicall<Layout64>(Caller&, GuestAddr, u32);
+template Preemptible<GuestAddr, u32> multicall<Layout32>(Caller&, GuestAddr, u32);
 
 }  // namespace domus::hypercall

@@ -227,10 +227,23 @@ constexpr Command<> kList[] = {
 };
 constexpr Commands kCommands("physdev_op", kList);
 
+// 32-bit domains have no devices: what is about a vCPU, and what kernels ask before they know.
+constexpr Command<> kList32[] = {
+    command<Layout32, &irq_status_query>(PHYSDEVOP_irq_status_query, "irq_status_query"),
+    command<Layout32, &set_iopl>(PHYSDEVOP_set_iopl, "set_iopl"),
+    command<Layout32, &set_iobitmap>(PHYSDEVOP_set_iobitmap, "set_iobitmap"),
+    command<Layout32, &eoi>(PHYSDEVOP_eoi, "eoi"),
+};
+constexpr Commands kCommands32("physdev_op", kList32);
+
 }  // namespace
 
 Result<s64> physdev_op(Caller& caller, u32 command, GuestAddr arg) {
     return kCommands.call(caller, command, arg);
+}
+
+Result<s64> physdev_op32(Caller& caller, u32 command, GuestAddr arg) {
+    return kCommands32.call(caller, command, arg);
 }
 
 Result<s64> physdev_op_compat(Caller& caller, GuestAddr op) {

@@ -17,6 +17,7 @@
 
 namespace domus::hypercall {
 
+template <class L>
 Preemptible<GuestAddr> set_trap_table(Caller& caller, GuestAddr traps) {
     PvVcpu& pv = caller.vcpu.pv;
     if (traps.null()) {
@@ -24,13 +25,14 @@ Preemptible<GuestAddr> set_trap_table(Caller& caller, GuestAddr traps) {
         return s64{0};
     }
     // The list ends with a null address, not after 256 entries: a guest could make it as long as it likes.
-    const auto list = traps.in<trap_info_t>();
+    using W = Wire<L, trap_info_t>;
+    const auto list = traps.in<typename W::Type>();
     for (u32 n = 0;; n++) {
-        if (n == pv::kTrapCount) return again(traps.offset(u64{n} * sizeof(trap_info_t)));
+        if (n == pv::kTrapCount) return again(traps.offset(u64{n} * sizeof(typename W::Type)));
         if (n != 0 && n % 32 == 0 && port::preempt_wanted()) {
-            return again(traps.offset(u64{n} * sizeof(trap_info_t)));
+            return again(traps.offset(u64{n} * sizeof(typename W::Type)));
         }
-        const trap_info_t info = TRY(list.read(n));
+        const trap_info_t info = W::widen(TRY(list.read(n)));
         if (info.address == 0) return s64{0};
         TRY(pv::set_trap(pv, info));
     }
@@ -39,39 +41,64 @@ Preemptible<GuestAddr> set_trap_table(Caller& caller, GuestAddr traps) {
 Result<> set_callbacks(Caller& caller, GuestLong event, GuestLong failsafe, GuestLong syscall) {
     return pv::set_callbacks(caller.vcpu.pv, event.v, failsafe.v, syscall.v);
 }
+Result<> set_callbacks32(Caller& caller, GuestLong event_cs, GuestLong event, GuestLong failsafe_cs,
+                         GuestLong failsafe) {
+    return pv::set_callbacks32(caller.vcpu.pv, static_cast<u16>(event_cs.v), event.v,
+                               static_cast<u16>(failsafe_cs.v), failsafe.v);
+}
 
 namespace {
 
 Result<> callback_register(Caller& caller, const callback_register_t& arg) {
     return pv::register_callback(caller.vcpu.pv, arg.type, arg.flags, arg.address);
 }
+Result<> callback_register32(Caller& caller, const abi32::CallbackRegister& arg) {
+    return pv::register_callback(caller.vcpu.pv, arg.type, arg.flags, arg.eip, static_cast<u16>(arg.cs));
+}
+template <class L>
+constexpr auto kCallbackRegister = &callback_register;
+template <>
+constexpr auto kCallbackRegister<Layout32> = &callback_register32;
 Result<> callback_unregister(Caller& caller, const callback_unregister_t& arg) {
     return pv::unregister_callback(caller.vcpu.pv, arg.type);
 }
+template <class L>
 constexpr Command<> kCallbackList[] = {
-    command<&callback_register>(CALLBACKOP_register, "register"),
-    command<&callback_unregister>(CALLBACKOP_unregister, "unregister"),
+    command<L, kCallbackRegister<L>>(CALLBACKOP_register, "register"),
+    command<L, &callback_unregister>(CALLBACKOP_unregister, "unregister"),
 };
-constexpr Commands kCallbackCommands("callback_op", kCallbackList);
+template <class L>
+constexpr Commands kCallbackCommands("callback_op", kCallbackList<L>);
 
 Result<> nmi_register(Caller& caller, const xennmi_callback_t& arg) {
     return pv::register_callback(caller.vcpu.pv, CALLBACKTYPE_nmi, 0, arg.handler_address);
 }
+Result<> nmi_register32(Caller& caller, const abi32::NmiCallback& arg) {
+    return pv::register_callback(caller.vcpu.pv, CALLBACKTYPE_nmi, 0, arg.handler_address);
+}
+template <class L>
+constexpr auto kNmiRegister = &nmi_register;
+template <>
+constexpr auto kNmiRegister<Layout32> = &nmi_register32;
 Result<> nmi_unregister(Caller& caller) { return pv::unregister_callback(caller.vcpu.pv, CALLBACKTYPE_nmi); }
+template <class L>
 constexpr Command<> kNmiList[] = {
-    command<&nmi_register>(XENNMI_register_callback, "register_callback"),
-    command<&nmi_unregister>(XENNMI_unregister_callback, "unregister_callback"),
+    command<L, kNmiRegister<L>>(XENNMI_register_callback, "register_callback"),
+    command<L, &nmi_unregister>(XENNMI_unregister_callback, "unregister_callback"),
 };
-constexpr Commands kNmiCommands("nmi_op", kNmiList);
+template <class L>
+constexpr Commands kNmiCommands("nmi_op", kNmiList<L>);
 
 }  // namespace
 
+template <class L>
 Result<s64> callback_op(Caller& caller, u32 command, GuestAddr arg) {
-    return kCallbackCommands.call(caller, command, arg);
+    return kCallbackCommands<L>.call(caller, command, arg);
 }
 
+template <class L>
 Result<s64> nmi_op(Caller& caller, u32 command, GuestAddr arg) {
-    return kNmiCommands.call(caller, command, arg);
+    return kNmiCommands<L>.call(caller, command, arg);
 }
 
 Result<> stack_switch(Caller& caller, GuestLong ss, GuestLong sp) {
@@ -115,10 +142,13 @@ Result<> vm_assist(Caller& caller, u32 command, u32 type) {
     }
 }
 
-Outcome iret(Caller& caller) {
+namespace {
+
+using Iret = Result<> (*)(Vcpu&, GuestRegs&);
+Outcome run_iret(Caller& caller, Iret iret) {
     // In a list there would be nobody to go on with it.
     if (caller.in_multicall) return {.value = to_abi(Error::inval)};
-    const Result<> done = pv::iret(caller.vcpu, caller.regs);
+    const Result<> done = iret(caller.vcpu, caller.regs);
     if (!done) {
         log(Level::error, "d{}v{}: iret with a bad frame at {:#x} ({}): crashing the domain",
             caller.domain.id, caller.vcpu.id, caller.regs.rsp, done.error());
@@ -126,5 +156,17 @@ Outcome iret(Caller& caller) {
     }
     return {.then = Outcome::Then::leave_registers};
 }
+
+}  // namespace
+
+Outcome iret(Caller& caller) { return run_iret(caller, &pv::iret); }
+Outcome iret32(Caller& caller) { return run_iret(caller, &pv::iret32); }
+
+template Preemptible<GuestAddr> set_trap_table<Layout64>(Caller& caller, GuestAddr traps);
+template Preemptible<GuestAddr> set_trap_table<Layout32>(Caller& caller, GuestAddr traps);
+template Result<s64> callback_op<Layout64>(Caller& caller, u32 command, GuestAddr arg);
+template Result<s64> callback_op<Layout32>(Caller& caller, u32 command, GuestAddr arg);
+template Result<s64> nmi_op<Layout64>(Caller& caller, u32 command, GuestAddr arg);
+template Result<s64> nmi_op<Layout32>(Caller& caller, u32 command, GuestAddr arg);
 
 }  // namespace domus::hypercall

@@ -62,22 +62,25 @@ Result<> pin_override(Caller& caller, const sched_pin_override_t& arg) {
     return core::override_affinity(caller.vcpu, CpuId(static_cast<u32>(arg.pcpu)));
 }
 
+template <class L>
 constexpr Command<> kList[] = {
-    command<&yield>(SCHEDOP_yield, "yield"),
-    command<&block>(SCHEDOP_block, "block"),
-    command<&shutdown>(SCHEDOP_shutdown, "shutdown"),
-    command<&poll>(SCHEDOP_poll, "poll"),
-    command<&remote_shutdown>(SCHEDOP_remote_shutdown, "remote_shutdown", Who::control),
-    command<&shutdown_code>(SCHEDOP_shutdown_code, "shutdown_code"),
-    command<&watchdog>(SCHEDOP_watchdog, "watchdog"),
-    command<&pin_override>(SCHEDOP_pin_override, "pin_override", Who::hardware),
+    command<L, &yield>(SCHEDOP_yield, "yield"),
+    command<L, &block>(SCHEDOP_block, "block"),
+    command<L, &shutdown>(SCHEDOP_shutdown, "shutdown"),
+    command<L, &poll>(SCHEDOP_poll, "poll"),
+    command<L, &remote_shutdown>(SCHEDOP_remote_shutdown, "remote_shutdown", Who::control),
+    command<L, &shutdown_code>(SCHEDOP_shutdown_code, "shutdown_code"),
+    command<L, &watchdog>(SCHEDOP_watchdog, "watchdog"),
+    command<L, &pin_override>(SCHEDOP_pin_override, "pin_override", Who::hardware),
 };
-constexpr Commands kCommands("sched_op", kList);
+template <class L>
+constexpr Commands kCommands("sched_op", kList<L>);
 
 }  // namespace
 
+template <class L>
 Result<s64> sched_op(Caller& caller, u32 command, GuestAddr arg) {
-    return kCommands.call(caller, command, arg);
+    return kCommands<L>.call(caller, command, arg);
 }
 
 // The older form passes the shutdown reason itself.
@@ -89,5 +92,8 @@ Result<> sched_op_compat(Caller& caller, u32 command, GuestLong arg) {
         default: name_missing(caller, "sched_op_compat", command); return fail(Error::nosys);
     }
 }
+
+template Result<s64> sched_op<Layout64>(Caller& caller, u32 command, GuestAddr arg);
+template Result<s64> sched_op<Layout32>(Caller& caller, u32 command, GuestAddr arg);
 
 }  // namespace domus::hypercall

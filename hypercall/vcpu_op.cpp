@@ -6,6 +6,7 @@
 #include "core/vcpu_time.hpp"
 #include "hypercall/command.hpp"
 #include "hypercall/families.hpp"
+#include "hypercall/vcpu_context.hpp"
 #include "mm/box.hpp"
 #include "port/time.hpp"
 
@@ -25,10 +26,11 @@ Result<Vcpu*> oneself(Caller& caller, Which which) {
     return &caller.vcpu;
 }
 
+template <class L>
 Result<> initialise(Caller& caller, Which which, GuestAddr arg) {
     // 5 KiB: not for the stack.
     Box<vcpu_guest_context_t> context = TRY(make<vcpu_guest_context_t>());
-    TRY(arg.in<vcpu_guest_context_t>().read(0, &*context, 1));
+    TRY(read_context(sizeof(typename L::Long) == 4, arg.raw(), *context));
     return core::vcpu_initialise(caller.domain, which, &*context);
 }
 
@@ -86,32 +88,35 @@ Result<> get_physid(Caller& caller, Which which, Out<vcpu_get_physid_t>& out) {
     return {};
 }
 
+template <class L>
 constexpr Command<Which> kList[] = {
-    command<&initialise, Which>(VCPUOP_initialise, "initialise"),
-    command<&up, Which>(VCPUOP_up, "up"),
-    command<&down, Which>(VCPUOP_down, "down"),
-    command<&is_up, Which>(VCPUOP_is_up, "is_up"),
-    command<&get_runstate_info, Which>(VCPUOP_get_runstate_info, "get_runstate_info"),
-    command<&register_runstate_memory_area, Which>(VCPUOP_register_runstate_memory_area,
-                                                   "register_runstate_memory_area"),
-    command<&set_periodic_timer, Which>(VCPUOP_set_periodic_timer, "set_periodic_timer"),
-    command<&stop_periodic_timer, Which>(VCPUOP_stop_periodic_timer, "stop_periodic_timer"),
-    command<&set_singleshot_timer, Which>(VCPUOP_set_singleshot_timer, "set_singleshot_timer"),
-    command<&stop_singleshot_timer, Which>(VCPUOP_stop_singleshot_timer, "stop_singleshot_timer"),
-    command<&register_vcpu_info, Which>(VCPUOP_register_vcpu_info, "register_vcpu_info"),
-    command<&send_nmi, Which>(VCPUOP_send_nmi, "send_nmi"),
-    command<&get_physid, Which>(VCPUOP_get_physid, "get_physid"),
-    command<&register_vcpu_time_memory_area, Which>(VCPUOP_register_vcpu_time_memory_area,
-                                                    "register_vcpu_time_memory_area"),
+    command<L, &initialise<L>, Which>(VCPUOP_initialise, "initialise"),
+    command<L, &up, Which>(VCPUOP_up, "up"),
+    command<L, &down, Which>(VCPUOP_down, "down"),
+    command<L, &is_up, Which>(VCPUOP_is_up, "is_up"),
+    command<L, &get_runstate_info, Which>(VCPUOP_get_runstate_info, "get_runstate_info"),
+    command<L, &register_runstate_memory_area, Which>(VCPUOP_register_runstate_memory_area,
+                                                      "register_runstate_memory_area"),
+    command<L, &set_periodic_timer, Which>(VCPUOP_set_periodic_timer, "set_periodic_timer"),
+    command<L, &stop_periodic_timer, Which>(VCPUOP_stop_periodic_timer, "stop_periodic_timer"),
+    command<L, &set_singleshot_timer, Which>(VCPUOP_set_singleshot_timer, "set_singleshot_timer"),
+    command<L, &stop_singleshot_timer, Which>(VCPUOP_stop_singleshot_timer, "stop_singleshot_timer"),
+    command<L, &register_vcpu_info, Which>(VCPUOP_register_vcpu_info, "register_vcpu_info"),
+    command<L, &send_nmi, Which>(VCPUOP_send_nmi, "send_nmi"),
+    command<L, &get_physid, Which>(VCPUOP_get_physid, "get_physid"),
+    command<L, &register_vcpu_time_memory_area, Which>(VCPUOP_register_vcpu_time_memory_area,
+                                                       "register_vcpu_time_memory_area"),
 };
-constexpr Commands kCommands("vcpu_op", kList);
+template <class L>
+constexpr Commands kCommands("vcpu_op", kList<L>);
 
 }  // namespace
 
+template <class L>
 Preemptible<u32, VcpuId, GuestAddr> vcpu_op(Caller& caller, u32 command, VcpuId vcpu, GuestAddr arg) {
     // Commands name a vCPU of the domain, all of them: say so before the structure is looked at.
-    if (kCommands.find(command) != nullptr) TRY(core::named_vcpu(caller.domain, vcpu));
-    const Value done = kCommands.call(caller, command, vcpu, arg);
+    if (kCommands<L>.find(command) != nullptr) TRY(core::named_vcpu(caller.domain, vcpu));
+    const Value done = kCommands<L>.call(caller, command, vcpu, arg);
     // Only the validation of a new context's page tables takes long; it keeps its progress in the tables.
     if (!done && done.error() == Error::restart) return again(command, vcpu, arg);
     return done;
@@ -121,5 +126,10 @@ Result<> set_timer_op(Caller& caller, u64 when) {
     core::set_timer_op(caller.vcpu, when);
     return {};
 }
+
+template Preemptible<u32, VcpuId, GuestAddr> vcpu_op<Layout64>(Caller& caller, u32 command, VcpuId vcpu,
+                                                               GuestAddr arg);
+template Preemptible<u32, VcpuId, GuestAddr> vcpu_op<Layout32>(Caller& caller, u32 command, VcpuId vcpu,
+                                                               GuestAddr arg);
 
 }  // namespace domus::hypercall

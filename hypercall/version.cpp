@@ -17,8 +17,8 @@ namespace {
 constinit std::string_view command_line{};
 constinit std::span<const u8> build_id{};
 constexpr usize kMaxCapabilities = 8;
-constinit std::string_view capabilities[kMaxCapabilities] = {"xen-3.0-x86_64"};
-constinit usize capability_count = 1;
+constinit std::string_view capabilities[kMaxCapabilities] = {"xen-3.0-x86_64", "xen-3.0-x86_32p"};
+constinit usize capability_count = 2;
 
 // Copies text into a fixed, zero-filled character array of the ABI's; always terminated.
 template <usize N>
@@ -30,6 +30,7 @@ void put(char (&to)[N], std::string_view text) {
 
 template <usize N>
 struct Text {
+    static constexpr bool kSameIn32 = true;
     char text[N];
 };
 
@@ -68,8 +69,9 @@ Result<> capabilities_info(Caller&, Out<Text<XEN_CAPABILITIES_INFO_LEN>>& out) {
 
 Result<> changeset(Caller&, Out<Text<XEN_CHANGESET_INFO_LEN>>&) { return {}; }
 
+template <class L>
 Result<> platform_parameters(Caller&, Out<xen_platform_parameters_t>& out) {
-    out.v.virt_start = layout::kHypervisorStart;
+    out.v.virt_start = std::is_same_v<L, Layout32> ? abi32::kM2pStart : layout::kHypervisorStart;
     return {};
 }
 
@@ -109,20 +111,22 @@ Result<s64> build_id_note(Caller& caller, GuestAddr where) {
     return size;
 }
 
+template <class L>
 constexpr Command<> kList[] = {
-    command<&version>(XENVER_version, "version"),
-    command<&extraversion>(XENVER_extraversion, "extraversion"),
-    command<&compile_info>(XENVER_compile_info, "compile_info"),
-    command<&capabilities_info>(XENVER_capabilities, "capabilities"),
-    command<&changeset>(XENVER_changeset, "changeset"),
-    command<&platform_parameters>(XENVER_platform_parameters, "platform_parameters"),
-    command<&get_features>(XENVER_get_features, "get_features"),
-    command<&pagesize>(XENVER_pagesize, "pagesize"),
-    command<&guest_handle>(XENVER_guest_handle, "guest_handle"),
-    command<&commandline>(XENVER_commandline, "commandline"),
-    command<&build_id_note>(XENVER_build_id, "build_id"),
+    command<L, &version>(XENVER_version, "version"),
+    command<L, &extraversion>(XENVER_extraversion, "extraversion"),
+    command<L, &compile_info>(XENVER_compile_info, "compile_info"),
+    command<L, &capabilities_info>(XENVER_capabilities, "capabilities"),
+    command<L, &changeset>(XENVER_changeset, "changeset"),
+    command<L, &platform_parameters<L>>(XENVER_platform_parameters, "platform_parameters"),
+    command<L, &get_features>(XENVER_get_features, "get_features"),
+    command<L, &pagesize>(XENVER_pagesize, "pagesize"),
+    command<L, &guest_handle>(XENVER_guest_handle, "guest_handle"),
+    command<L, &commandline>(XENVER_commandline, "commandline"),
+    command<L, &build_id_note>(XENVER_build_id, "build_id"),
 };
-constexpr Commands kCommands("xen_version", kList);
+template <class L>
+constexpr Commands kCommands("xen_version", kList<L>);
 
 }  // namespace
 
@@ -144,8 +148,12 @@ u32 features(const Domain& d, u32 submap) {
     return f;
 }
 
+template <class L>
 Result<s64> xen_version(Caller& caller, u32 command, GuestAddr arg) {
-    return kCommands.call(caller, command, arg);
+    return kCommands<L>.call(caller, command, arg);
 }
+
+template Result<s64> xen_version<Layout64>(Caller& caller, u32 command, GuestAddr arg);
+template Result<s64> xen_version<Layout32>(Caller& caller, u32 command, GuestAddr arg);
 
 }  // namespace domus::hypercall

@@ -15,6 +15,7 @@
 namespace domus {
 
 constinit std::array<Pte, kHypervisorSlots> hypervisor_slots{};
+constinit std::array<Pte, kPaeSlots> pae_slots{};
 
 namespace {
 
@@ -55,7 +56,7 @@ Result<> validate_l1(Frame& f, const TableRules& rules) {
     for (unsigned i = 0; i < kPtesPerTable; i++) {
         const Pte e = load_entry(table[i]);
         if (!e.present()) continue;
-        const Pte ours = guest_entry(e);
+        const Pte ours = guest_entry(e, rules.forced);
         if (auto r = get_l1_refs(ours, rules.owner, rules); !r) [[unlikely]] {
             log_entry(f, 1, i, e, r.error());
             while (i-- > 0)
@@ -74,22 +75,29 @@ void invalidate_l1(Frame& f) {
 }
 
 // Levels 2 to 4, from entry `i` on. On any failure entries [0, i) hold their references.
-Result<> validate_upper(Frame& f, unsigned level, unsigned& i, const TableRules& rules) {
+Result<> validate_upper(Frame& f, PageType t, unsigned& i, const TableRules& rules) {
+    const u64 forced = forced_flags(t, rules);
     Pte* const table = port::frame_ptr<Pte>(mfn_of(f));
     bool progress = false;  // each call makes some
     for (; i < kPtesPerTable; i++) {
-        if (level == 4 && is_hypervisor_slot(i)) continue;
+        if (is_hypervisor_entry(t, i)) continue;
         const Pte e = load_entry(table[i]);
         if (!e.present()) continue;
         if (progress && rules.preempt == Preempt::yes && port::preempt_wanted()) return fail(Error::restart);
-        if (auto r = get_table_refs(e, level, rules); !r) {
-            if (r.error() != Error::restart) log_entry(f, level, i, e, r.error());
+        if (auto r = get_table_refs(e, type_below(t, i), rules); !r) {
+            if (r.error() != Error::restart) log_entry(f, level_of(t), i, e, r.error());
             return r;
         }
         progress = true;
-        if (const Pte ours = guest_entry(e); ours != e) store_entry(table[i], ours);
+        if (const Pte ours = guest_entry(e, forced); ours != e) store_entry(table[i], ours);
     }
-    if (level == 4) {
+    if (t == PageType::l2_top) {
+        for (unsigned s = 0; s < kPaeSlots; s++) store_entry(table[kFirstPaeSlot + s], pae_slots[s]);
+    } else if (t == PageType::l3_pae) {
+        // To the CPU it is a whole table. Nobody has looked at what the guest left there, and addresses from
+        // 4 GiB on are not its.
+        for (unsigned at = kPaeRootEntries; at < kPtesPerTable; at++) store_entry(table[at], Pte());
+    } else if (t == PageType::l4) {
         for (unsigned s = 0; s < kHypervisorSlots; s++)
             store_entry(table[kFirstHypervisorSlot + s], hypervisor_slots[s]);
         // Which address spaces see the M2P is the assist's matter (public xen.h): see pv/mmu_ext.cpp.
@@ -99,12 +107,12 @@ Result<> validate_upper(Frame& f, unsigned level, unsigned& i, const TableRules&
 }
 
 // Levels 2 to 4: gives up what entries [0, i) hold. RESTART: entries [0, i) still do, for a smaller i.
-Result<> invalidate_upper(Frame& f, unsigned level, unsigned& i, Preempt preempt) {
+Result<> invalidate_upper(Frame& f, PageType t, unsigned& i, Preempt preempt) {
     const Pte* const table = port::frame_ptr<Pte>(mfn_of(f));
     bool progress = false;
     for (; i > 0; i--) {
         const unsigned at = i - 1;
-        if (level == 4 && is_hypervisor_slot(at)) continue;
+        if (is_hypervisor_entry(t, at)) continue;
         const Pte e = load_entry(table[at]);
         if (!e.present()) continue;
         if (progress && preempt == Preempt::yes && port::preempt_wanted()) return fail(Error::restart);
@@ -114,10 +122,10 @@ Result<> invalidate_upper(Frame& f, unsigned level, unsigned& i, Preempt preempt
     return {};
 }
 
-Result<> validate_descriptors(Frame& f) {
+Result<> validate_descriptors(Frame& f, bool is_32bit) {
     u64* const table = port::frame_ptr<u64>(mfn_of(f));
     for (unsigned i = 0; i < kPageSize / sizeof(u64); i++) {
-        const auto ours = pv_descriptor(table[i]);
+        const auto ours = is_32bit ? pv_descriptor32(table[i]) : pv_descriptor(table[i]);
         if (!ours) {
             guest_log(Level::warning, "d{}: descriptor {} of frame {} refused: {:#x}", f.owner, i, mfn_of(f),
                       table[i]);
@@ -133,8 +141,10 @@ Result<> validate(Frame& f, PageType t, unsigned& i, const TableRules& rules) {
         case PageType::l1: return validate_l1(f, rules);
         case PageType::l2:
         case PageType::l3:
-        case PageType::l4: return validate_upper(f, level_of(t), i, rules);
-        case PageType::descriptors: return validate_descriptors(f);
+        case PageType::l4:
+        case PageType::l2_top:
+        case PageType::l3_pae: return validate_upper(f, t, i, rules);
+        case PageType::descriptors: return validate_descriptors(f, rules.is_32bit);
         case PageType::none:
         case PageType::writable: break;
     }
@@ -147,7 +157,7 @@ Result<> invalidate(Frame& f, PageType t, unsigned& i, Preempt preempt) {
         i = 0;
         return {};
     }
-    return is_table(t) ? invalidate_upper(f, level_of(t), i, preempt) : Result<>{};
+    return is_table(t) ? invalidate_upper(f, t, i, preempt) : Result<>{};
 }
 
 // The page is locked by us for a change to its type `w`, perhaps a partial one.
@@ -195,12 +205,12 @@ Result<> detail::get_l1_slow(Pte e, DomId from, const TableRules& rules) {
     return io_permitted(rules.owner, m, e.writable()) ? Result<>{} : fail(Error::perm);
 }
 
-Result<> get_table_refs(Pte e, unsigned level, const TableRules& rules) {
+Result<> get_table_refs(Pte e, PageType type, const TableRules& rules) {
     if ((e.v & (rules.forbidden | Pte::kLarge | Pte::kGlobal)) != 0) return fail(Error::inval);
     if (!frame_valid(e.mfn())) return fail(Error::inval);
     Frame& below = frame_of(e.mfn());
     if (!get_ref(below, rules.owner)) return fail(Error::inval);
-    Result<> r = get_page_type(below, table_type(level - 1), rules);
+    Result<> r = get_page_type(below, type, rules);
     if (!r) put_ref(below);
     return r;
 }

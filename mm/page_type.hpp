@@ -31,12 +31,16 @@ enum class PageType : u8 {
     l2 = 3,
     l3 = 4,
     l4 = 5,
-    descriptors = 6,  // segment descriptors: a page of a GDT or LDT
+    l2_top = 6,       // of a 32-bit guest, for its last GiB: the upper entries are the hypervisor's
+    l3_pae = 7,       // a 32-bit guest's root, of four entries
+    descriptors = 8,  // segment descriptors: a page of a GDT or LDT
 };
 
-constexpr bool is_table(PageType t) { return t >= PageType::l1 && t <= PageType::l4; }
+constexpr bool is_table(PageType t) { return t >= PageType::l1 && t <= PageType::l3_pae; }
+// Precondition: is_table(t).
 constexpr unsigned level_of(PageType t) {
-    return static_cast<unsigned>(t) - static_cast<unsigned>(PageType::l1) + 1;
+    constexpr u32 kLevels = 0x32432100;  // a digit for each type, the first one last
+    return (kLevels >> (4 * static_cast<unsigned>(t))) & 15;
 }
 constexpr PageType table_type(unsigned level) {
     return static_cast<PageType>(static_cast<unsigned>(PageType::l1) + level - 1);
@@ -136,6 +140,8 @@ enum class Preempt : u8 { no, yes };
 struct TableRules {
     DomId owner{};
     u64 forbidden = 0;        // flags of entries at any level: Pte::kWriteThrough and so on
+    u64 forced = Pte::kUser;  // flags that every present entry gets: see mm/table_entry.hpp
+    bool is_32bit = false;    // of a 32-bit guest
     bool m2p_strict = false;  // VMASST_TYPE_m2p_strict of the domain
     Preempt preempt = Preempt::no;
 };
@@ -151,6 +157,26 @@ bool io_permitted(DomId domain, Mfn m, bool write);
 inline constexpr unsigned kHypervisorSlots = 16, kFirstHypervisorSlot = 256;
 extern constinit std::array<Pte, kHypervisorSlots> hypervisor_slots;
 constexpr bool is_hypervisor_slot(unsigned index) { return index - kFirstHypervisorSlot < kHypervisorSlots; }
+
+// The hypervisor's entries of a 32-bit guest's last level 2 table: from 0xf5800000 on, where the ABI has the
+// machine-to-physical table (public arch-x86/xen-x86_32.h). Filled as above.
+inline constexpr unsigned kFirstPaeSlot = 428, kPaeSlots = kPtesPerTable - kFirstPaeSlot, kPaeRootEntries = 4;
+extern constinit std::array<Pte, kPaeSlots> pae_slots;
+
+// Is the entry of a table of this type the hypervisor's, not the guest's?
+constexpr bool is_hypervisor_entry(PageType t, unsigned index) {
+    switch (t) {
+        case PageType::l4: return is_hypervisor_slot(index);
+        case PageType::l2_top: return index >= kFirstPaeSlot;
+        case PageType::l3_pae: return index >= kPaeRootEntries;
+        default: return false;
+    }
+}
+// What an entry of a table of level 2 to 4 leads to.
+constexpr PageType type_below(PageType t, unsigned index) {
+    if (t == PageType::l3_pae) return index == kPaeRootEntries - 1 ? PageType::l2_top : PageType::l2;
+    return table_type(level_of(t) - 1);
+}
 
 // Takes a use of type `t`, changing the type and validating the contents if need be; the caller holds a
 // reference to the frame. EINVAL: in use as something else, or contents that are not allowed (logged).

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What an entry of a guest's page table holds: taken before the entry is written, given up after it is gone.
 //
-// An entry is written by the guest as if its kernel ran in ring 0. It runs in ring 3, so every present entry
-// gets the user bit; kernel and user mode are kept apart by their level 4 tables. The global bit is taken
-// away, so that loading CR3 drops all of a guest's translations.
+// An entry is written by the guest as if its kernel ran in ring 0. A 64-bit one's runs in ring 3, so every
+// present entry gets the user bit; kernel and user mode are kept apart by their level 4 tables. A 32-bit
+// one's runs in ring 1 and its entries keep what they say, but for its root's: what hardware of its kind does
+// not look at there would forbid everything. The global bit is taken away, so that loading CR3 drops all of a
+// guest's translations.
 #pragma once
 
 #include "mm/page_type.hpp"
@@ -12,7 +14,10 @@
 
 namespace domus {
 
-constexpr Pte guest_entry(Pte e) { return e.present() ? Pte((e.v | Pte::kUser) & ~Pte::kGlobal) : e; }
+constexpr Pte guest_entry(Pte e, u64 forced) { return e.present() ? Pte((e.v | forced) & ~Pte::kGlobal) : e; }
+constexpr u64 forced_flags(PageType table, const TableRules& rules) {
+    return table == PageType::l3_pae ? Pte::kUser | Pte::kWritable : rules.forced;
+}
 
 inline Pte load_entry(const Pte& e) { return Pte(__atomic_load_n(&e.v, __ATOMIC_RELAXED)); }
 inline void store_entry(Pte& e, Pte v) { __atomic_store_n(&e.v, v.v, __ATOMIC_RELEASE); }
@@ -54,8 +59,9 @@ inline void put_l1_refs(Pte e, DomId by) {
     put_ref(f);
 }
 
-// References of a present entry of a level 2 to 4 table. As get_page_type for the table below.
-Result<> get_table_refs(Pte e, unsigned level, const TableRules& rules);
+// References of a present entry of a level 2 to 4 table. As get_page_type for the table below, which is of
+// type `below`.
+Result<> get_table_refs(Pte e, PageType below, const TableRules& rules);
 // RESTART (Preempt::yes only): both references are still held.
 Result<> put_table_refs(Pte e, Preempt preempt);
 

@@ -96,7 +96,7 @@ Result<> set_l1_entry(LockedTable& table, unsigned index, Pte value, DomId from,
                       KeepBits keep) {
     Pte& e = table.entries()[index];
     const Pte old = load_entry(e);
-    value = guest_entry(value);
+    value = guest_entry(value, rules.forced);
     L1Change change;
     if (auto r = change.take(old, value, from, rules); !r) [[unlikely]]
         return refuse(table, index, value, r.error());
@@ -110,7 +110,7 @@ Result<Pte> exchange_l1_entry(LockedTable& table, unsigned index, Pte expected, 
     Pte& e = table.entries()[index];
     const Pte old = load_entry(e);
     if (old != expected) return old;
-    value = guest_entry(value);
+    value = guest_entry(value, rules.forced);
     L1Change change;
     if (auto r = change.take(old, value, from, rules); !r) [[unlikely]]
         return refuse(table, index, value, r.error());
@@ -133,7 +133,9 @@ Result<> move_l1_entry(L1Place to, L1Place from, Mfn frame, DomId owner) {
     const LockedTable first = TRY(LockedTable::lock(frame_of(to_first ? to.table : from.table)));
     LockedTable second;
     if (!same) second = TRY(LockedTable::lock(frame_of(to_first ? from.table : to.table)));
-    const auto wrong = [&](const LockedTable& t) { return t.level() != 1 || t.frame().owner != owner; };
+    const auto wrong = [&](const LockedTable& t) {
+        return t.type() != PageType::l1 || t.frame().owner != owner;
+    };
     if (wrong(first) || (second && wrong(second))) return fail(Error::inval);
 
     Pte& target = port::frame_ptr<Pte>(to.table)[to.index];
@@ -151,10 +153,10 @@ Result<> move_l1_entry(L1Place to, L1Place from, Mfn frame, DomId owner) {
 Result<> set_upper_entry(LockedTable& table, unsigned index, Pte value, const TableRules& rules,
                          Frame*& retired, KeepBits keep) {
     retired = nullptr;
-    if (table.level() == 4 && is_hypervisor_slot(index)) return refuse(table, index, value, Error::inval);
+    if (is_hypervisor_entry(table.type(), index)) return refuse(table, index, value, Error::inval);
     Pte& e = table.entries()[index];
     const Pte old = load_entry(e);
-    value = guest_entry(value);
+    value = guest_entry(value, forced_flags(table.type(), rules));
     constexpr u64 kRefs = Pte::kPresent | Pte::kAddressMask;
     if (value.present() && ((old.v ^ value.v) & kRefs) == 0) {
         if ((value.v & (rules.forbidden | Pte::kLarge)) != 0)
@@ -163,7 +165,7 @@ Result<> set_upper_entry(LockedTable& table, unsigned index, Pte value, const Ta
         return {};
     }
     if (value.present()) {
-        if (auto r = get_table_refs(value, table.level(), rules); !r) {
+        if (auto r = get_table_refs(value, type_below(table.type(), index), rules); !r) {
             if (r.error() == Error::restart) return r;
             return refuse(table, index, value, r.error());
         }

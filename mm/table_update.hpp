@@ -14,13 +14,13 @@ class [[nodiscard]] LockedTable {
   public:
     constexpr LockedTable() = default;
     LockedTable(LockedTable&& o) noexcept
-        : frame_(std::exchange(o.frame_, nullptr)), entries_(o.entries_), level_(o.level_) {}
+        : frame_(std::exchange(o.frame_, nullptr)), entries_(o.entries_), type_(o.type_) {}
     LockedTable& operator=(LockedTable&& o) noexcept {
         if (this != &o) {
             unlock();
             frame_ = std::exchange(o.frame_, nullptr);
             entries_ = o.entries_;
-            level_ = o.level_;
+            type_ = o.type_;
         }
         return *this;
     }
@@ -41,7 +41,7 @@ class [[nodiscard]] LockedTable {
             }
             if (f.type.compare_exchange_strong(v, v | TypeWord::kLocked, std::memory_order_acquire))
                 [[likely]]
-                return LockedTable(f, level_of(w.type()));
+                return LockedTable(f, w.type());
         }
     }
     void unlock() {
@@ -51,16 +51,17 @@ class [[nodiscard]] LockedTable {
 
     explicit operator bool() const { return frame_ != nullptr; }
     Frame& frame() const { return *frame_; }
-    unsigned level() const { return level_; }
+    PageType type() const { return type_; }
+    unsigned level() const { return level_of(type_); }
     Pte* entries() const { return entries_; }
 
   private:
-    LockedTable(Frame& f, unsigned level)
-        : frame_(&f), entries_(port::frame_ptr<Pte>(mfn_of(f))), level_(level) {}
+    LockedTable(Frame& f, PageType type)
+        : frame_(&f), entries_(port::frame_ptr<Pte>(mfn_of(f))), type_(type) {}
 
     Frame* frame_ = nullptr;
     Pte* entries_ = nullptr;
-    unsigned level_ = 0;
+    PageType type_ = PageType::none;
 };
 
 enum class KeepBits : bool { no, accessed_dirty };

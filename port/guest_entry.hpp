@@ -7,6 +7,7 @@
 
 namespace domus {
 
+struct Domain;
 struct GuestRegs;
 struct Vcpu;
 
@@ -19,6 +20,8 @@ void guest_trap(Vcpu& v, GuestRegs& regs, u64 fault_address);
 // SYSCALL in guest user mode (pv/) and in guest kernel mode: a hypercall (hypercall/).
 void guest_user_syscall(Vcpu& v, GuestRegs& regs);
 void guest_hypercall(Vcpu& v, GuestRegs& regs);
+// INT 82h in a 32-bit guest's kernel: its hypercall (hypercall/).
+void guest_hypercall32(Vcpu& v, GuestRegs& regs);
 
 // System calls of 32-bit processes: SYSCALL from 32-bit code; SYSENTER, of which the CPU keeps neither RIP
 // nor RSP (both 0 in regs). (pv/)
@@ -28,8 +31,8 @@ void guest_sysenter(Vcpu& v, GuestRegs& regs);
 // IRET to the guest, or the load of a data segment, faulted: the guest's failsafe handler takes over (pv/).
 void guest_failsafe(Vcpu& v, GuestRegs& regs);
 
-// Fills a page with the stubs by which a 64-bit PV guest makes hypercalls (hypercall/).
-void fill_hypercall_page(void* page);
+// Fills a page with the stubs by which this PV guest makes hypercalls (hypercall/).
+void fill_hypercall_page(const Domain& d, void* page);
 
 // The guest has an unmasked pending event: enter its event callback (pv/).
 void deliver_events(Vcpu& v, GuestRegs& regs);

@@ -17,6 +17,9 @@ Result<> populate_metadata(Mfn first, u64 count);
 // map read-only as DOMID_XEN's; kNoMfn where there is none.
 Mfn m2p_block(u64 gib);
 
+// The same of the table for 32-bit guests, for the `part`-th 2 GiB.
+Mfn m2p32_block(u64 part);
+
 // Maps a device's registers uncached; the mapping lives for ever. ENOMEM.
 Result<void*> map_device(Maddr base, u64 size);
 

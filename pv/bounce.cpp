@@ -12,6 +12,7 @@
 #include "port/guest_entry.hpp"
 #include "port/guest_memory.hpp"
 #include "port/pv_hw.hpp"
+#include "pv/guest_cr2.hpp"
 
 namespace domus::pv {
 
@@ -33,7 +34,8 @@ void crash(Vcpu& v, const GuestRegs& regs, const char* why) {
 
 }  // namespace
 
-void bounce(Vcpu& v, GuestRegs& regs, const Bounce& to) {
+template <>
+void bounce_as<Guest64>(Vcpu& v, GuestRegs& regs, const Bounce& to) {
     PvVcpu& pv = v.pv;
     if (!layout::guest_may_access(to.rip) || to.rip == 0)
         return crash(v, regs, "the guest has no handler for what happened");
@@ -74,20 +76,94 @@ void bounce(Vcpu& v, GuestRegs& regs, const Bounce& to) {
     if (to.masks_events) set_event_mask(v, 1);
 }
 
-void inject_trap(Vcpu& v, GuestRegs& regs, u8 vector, std::optional<u32> error_code) {
+template <>
+void bounce_as<Guest32>(Vcpu& v, GuestRegs& regs, const Bounce& to) {
+    PvVcpu& pv = v.pv;
+    if (to.rip == 0) return crash(v, regs, "the guest has no handler for what happened");
+
+    const bool inner = (regs.cs & 3) == 1;
+    const u8 mask = event_mask(v);
+    u64 flags = regs.rflags & ~(kFlagIf | kFlagIopl);
+    if (mask == 0) flags |= kFlagIf;
+    flags |= u64{pv.iopl & 3} << 12;
+
+    u32 frame[10];
+    usize n = 0;
+    if (to.selectors) {
+        for (const u16 s : {pv.ds, pv.es, pv.fs, pv.gs}) frame[n++] = s;
+    }
+    if (to.error_code) frame[n++] = *to.error_code;
+    frame[n++] = static_cast<u32>(regs.rip);
+    frame[n++] = static_cast<u32>(regs.cs & 0xffff) | u32{mask} << 16;
+    frame[n++] = static_cast<u32>(flags);
+    if (!inner) {
+        frame[n++] = static_cast<u32>(regs.rsp);
+        frame[n++] = static_cast<u32>(regs.ss);
+    }
+    const u32 sp = static_cast<u32>(inner ? regs.rsp : pv.kernel_sp) - static_cast<u32>(n * sizeof(u32));
+    if (port::copy_to_guest(Vaddr(sp), frame, n * sizeof(u32)) != 0)
+        return crash(v, regs, "the guest's kernel stack cannot take an exception frame");
+
+    pv.in_kernel = true;
+    regs.vector = 0;
+    regs.rip = static_cast<u32>(to.rip);
+    regs.cs = to.cs == 0 ? abi32::kKernelCs : to.cs;
+    if (!inner) regs.ss = pv.kernel_ss;
+    regs.rsp = sp;
+    regs.rflags = sanitise_flags(regs.rflags) & ~(kFlagTf | kFlagNt | kFlagRf | kFlagAc);
+    if (to.masks_events) set_event_mask(v, 1);
+}
+
+void bounce(Vcpu& v, GuestRegs& regs, const Bounce& to) {
+    if (v.pv.is_32bit) {
+        bounce_as<Guest32>(v, regs, to);
+    } else {
+        bounce_as<Guest64>(v, regs, to);
+    }
+}
+
+template <class G>
+void inject_trap_as(Vcpu& v, GuestRegs& regs, u8 vector, std::optional<u32> error_code) {
     const TrapGate& gate = v.pv.traps[vector];
-    bounce(v, regs,
-           {.rip = gate.present() ? gate.rip : 0,
-            .cs = gate.cs,
-            .masks_events = gate.masks_events,
-            .error_code = error_code});
+    bounce_as<G>(v, regs,
+                 {.rip = gate.present() ? gate.rip : 0,
+                  .cs = gate.cs,
+                  .masks_events = gate.masks_events,
+                  .error_code = error_code});
+}
+
+template <class G>
+void inject_page_fault_as(Vcpu& v, GuestRegs& regs, u32 error_code, u64 address) {
+    if constexpr (std::is_same_v<G, Guest64>) {
+        v.pv.cr2 = address;
+        __atomic_store_n(&v.info->arch.cr2, address, __ATOMIC_RELAXED);
+        error_code = v.pv.in_kernel ? error_code & ~kPfUser : error_code | kPfUser;
+    } else {
+        // Of the rings the CPU tells the truth.
+        set_guest_cr2(v, address);
+    }
+    inject_trap_as<G>(v, regs, static_cast<u8>(Trap::page_fault), error_code);
+}
+
+template void inject_trap_as<Guest64>(Vcpu&, GuestRegs&, u8, std::optional<u32>);
+template void inject_trap_as<Guest32>(Vcpu&, GuestRegs&, u8, std::optional<u32>);
+template void inject_page_fault_as<Guest64>(Vcpu&, GuestRegs&, u32, u64);
+template void inject_page_fault_as<Guest32>(Vcpu&, GuestRegs&, u32, u64);
+
+void inject_trap(Vcpu& v, GuestRegs& regs, u8 vector, std::optional<u32> error_code) {
+    if (v.pv.is_32bit) {
+        inject_trap_as<Guest32>(v, regs, vector, error_code);
+    } else {
+        inject_trap_as<Guest64>(v, regs, vector, error_code);
+    }
 }
 
 void inject_page_fault(Vcpu& v, GuestRegs& regs, u32 error_code, u64 address) {
-    v.pv.cr2 = address;
-    __atomic_store_n(&v.info->arch.cr2, address, __ATOMIC_RELAXED);
-    error_code = v.pv.in_kernel ? error_code & ~kPfUser : error_code | kPfUser;
-    inject_trap(v, regs, static_cast<u8>(Trap::page_fault), error_code);
+    if (v.pv.is_32bit) {
+        inject_page_fault_as<Guest32>(v, regs, error_code, address);
+    } else {
+        inject_page_fault_as<Guest64>(v, regs, error_code, address);
+    }
 }
 
 }  // namespace domus::pv

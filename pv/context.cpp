@@ -7,9 +7,12 @@
 #include <utility>
 
 #include "core/domain.hpp"
+#include "mm/heap.hpp"
 #include "pv/address.hpp"
+#include "pv/context32.hpp"
 #include "pv/debug_regs.hpp"
 #include "pv/gdt.hpp"
+#include "pv/guest_cr2.hpp"
 #include "pv/ldt.hpp"
 #include "pv/mmu_rules.hpp"
 #include "pv/page_hold.hpp"
@@ -35,6 +38,7 @@ constexpr u32 kMxcsrMask = 0xffbf;         // bits that every processor with SSE
 struct Holds {
     Vcpu& vcpu;
     Mfn kernel = kNoMfn, user = kNoMfn;
+    Mfn pae_root = kNoMfn;  // of a 32-bit guest: the hypervisor's own page
 
     explicit Holds(Vcpu& v) : vcpu(v) {}
     Holds(const Holds&) = delete;
@@ -42,6 +46,7 @@ struct Holds {
     ~Holds() {
         if (user != kNoMfn) release_typed(user, PageType::l4);
         if (kernel != kNoMfn) retire(kernel);
+        if (pae_root != kNoMfn) free_frames(pae_root, 0);
     }
     // A table may have all of the domain's memory below it: what cannot be taken apart at once is left to the
     // vCPU.
@@ -54,7 +59,7 @@ struct Holds {
             vcpu.pv.retiring_table = table;
     }
     Result<> take_table(const Domain& d, Mfn& held, Mfn table) {
-        TRY(hold_typed(d, table, PageType::l4, Preempt::yes));
+        TRY(hold_typed(d, table, root_type(d.is_32bit), Preempt::yes));
         held = table;
         return {};
     }
@@ -73,7 +78,7 @@ struct HeldGdt {
 
 Mfn table_of(unsigned long cr3) { return Mfn(xen_cr3_to_pfn(cr3)); }
 
-u16 selector(u16 s) { return s > 3 ? ring3_selector(s) : u16{0}; }
+u16 selector(const PvVcpu& pv, u16 s) { return s > 3 ? guest_selector(pv.is_32bit, s) : u16{0}; }
 
 void set_registers(PvVcpu& pv, const cpu_user_regs_t& r) {
     GuestRegs& g = pv.regs;
@@ -82,11 +87,12 @@ void set_registers(PvVcpu& pv, const cpu_user_regs_t& r) {
     g.r11 = r.r11, g.r10 = r.r10, g.r9 = r.r9, g.r8 = r.r8;
     g.rbp = r.rbp, g.rbx = r.rbx, g.rax = r.rax, g.rcx = r.rcx, g.rdx = r.rdx, g.rsi = r.rsi, g.rdi = r.rdi;
     g.rip = r.rip, g.rsp = r.rsp;
-    g.cs = ring3_selector(r.cs);
-    g.ss = ring3_selector(r.ss);
+    g.cs = guest_selector(pv.is_32bit, r.cs);
+    g.ss = guest_selector(pv.is_32bit, r.ss);
     g.rflags = (r.rflags & ~kForeignFlags) | kFlagIf | kFlagFixed;
     pv.iopl = static_cast<u32>((r.rflags & kFlagIopl) >> 12);
-    pv.ds = selector(r.ds), pv.es = selector(r.es), pv.fs = selector(r.fs), pv.gs = selector(r.gs);
+    pv.ds = selector(pv, r.ds), pv.es = selector(pv, r.es), pv.fs = selector(pv, r.fs),
+    pv.gs = selector(pv, r.gs);
 }
 
 void get_registers(const PvVcpu& pv, cpu_user_regs_t& r) {
@@ -119,10 +125,14 @@ void set_vector_state(PvVcpu& pv, const vcpu_guest_context_t& c) {
 
 }  // namespace
 
-Result<> check_context(const vcpu_guest_context_t& c) {
-    const u64 addresses[] = {
-        c.user_regs.rip, c.event_callback_eip, c.failsafe_callback_eip, c.syscall_callback_eip,
-        c.fs_base,       c.gs_base_kernel,     c.gs_base_user};
+Result<> check_context(const vcpu_guest_context_t& c, bool is_32bit) {
+    const u64 addresses[] = {c.user_regs.rip,
+                             c.event_callback_eip,
+                             c.failsafe_callback_eip,
+                             is_32bit ? 0 : c.syscall_callback_eip,  // selectors: pv/context32.hpp
+                             c.fs_base,
+                             c.gs_base_kernel,
+                             c.gs_base_user};
     for (const u64 a : addresses) {
         if (!canonical(a)) return fail(Error::inval);
     }
@@ -133,7 +143,7 @@ Result<> check_context(const vcpu_guest_context_t& c) {
     if (c.ldt_ents != 0 && (c.ldt_base % kPageSize != 0 || !guest_address(c.ldt_base))) {
         return fail(Error::inval);
     }
-    if ((c.flags & VGCF_in_kernel) == 0 && c.ctrlreg[1] == 0) return fail(Error::inval);
+    if (!is_32bit && (c.flags & VGCF_in_kernel) == 0 && c.ctrlreg[1] == 0) return fail(Error::inval);
     return {};
 }
 
@@ -146,7 +156,7 @@ Result<> drop_context(Vcpu& v) {
 
 Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
     const Domain& d = *v.domain;
-    TRY(check_context(c));
+    TRY(check_context(c, d.is_32bit));
 
     // What can fail, and what takes long, first; each page held is given back if a later one is refused. The
     // vCPU changes only after all of that. Tables come last: to give them back may take long.
@@ -159,15 +169,26 @@ Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
     HeldGdt gdt(held_frames);
     Holds holds(v);
     TRY(holds.take_table(d, holds.kernel, table_of(c.ctrlreg[3])));
-    if (c.ctrlreg[1] != 0) TRY(holds.take_table(d, holds.user, table_of(c.ctrlreg[1])));
+    if (d.is_32bit) {
+        holds.pae_root = TRY(make_pae_root());
+    } else if (c.ctrlreg[1] != 0) {
+        TRY(holds.take_table(d, holds.user, table_of(c.ctrlreg[1])));
+    }
     // A context that replaces another (domctl) lets go of the old one's pages.
     TRY(drop_context(v));
 
     PvVcpu& pv = v.pv;
-    pv.kernel_table = std::exchange(holds.kernel, kNoMfn);
-    pv.user_table = std::exchange(holds.user, kNoMfn);
-    show_m2p(pv.kernel_table);
-    if (pv.user_table != kNoMfn && table_rules(d, Preempt::no).m2p_strict) hide_m2p(pv.user_table);
+    if (pv.is_32bit) {
+        pv.pae_table = std::exchange(holds.kernel, kNoMfn);
+        pv.kernel_table = pv.user_table = std::exchange(holds.pae_root, kNoMfn);
+        point_pae_root(pv);
+    } else {
+        pv.kernel_table = std::exchange(holds.kernel, kNoMfn);
+        pv.user_table = std::exchange(holds.user, kNoMfn);
+        show_m2p(pv.kernel_table);
+    }
+    if (!pv.is_32bit && pv.user_table != kNoMfn && table_rules(d, Preempt::no).m2p_strict)
+        hide_m2p(pv.user_table);
     const GdtFrames table = gdt.take();
     pv.gdt_frames = table.frames;
     pv.gdt_entries = table.entries;
@@ -176,15 +197,21 @@ Result<> set_context(Vcpu& v, const vcpu_guest_context_t& c) {
 
     set_registers(pv, c.user_regs);
     set_vector_state(pv, c);
-    pv.in_kernel = (c.flags & VGCF_in_kernel) != 0;
+    pv.in_kernel = pv.is_32bit ? (pv.regs.cs & 3) == 1 : (c.flags & VGCF_in_kernel) != 0;
 
     clear_traps(pv);
     for (const trap_info_t& t : c.trap_ctxt) {
         // Rows of the table that the guest left out are all zero, and would take vector 0 away.
         if (t.address != 0) static_cast<void>(set_trap(pv, t));
     }
-    static_cast<void>(
-        set_callbacks(pv, c.event_callback_eip, c.failsafe_callback_eip, c.syscall_callback_eip));
+    if (pv.is_32bit) {
+        const CallbackSelectors s = unpack_selectors(c.syscall_callback_eip);
+        static_cast<void>(
+            set_callbacks32(pv, s.event, c.event_callback_eip, s.failsafe, c.failsafe_callback_eip));
+    } else {
+        static_cast<void>(
+            set_callbacks(pv, c.event_callback_eip, c.failsafe_callback_eip, c.syscall_callback_eip));
+    }
     pv.failsafe_masks_events = (c.flags & VGCF_failsafe_disables_events) != 0;
     pv.syscall_masks_events = (c.flags & VGCF_syscall_disables_events) != 0;
     set_kernel_stack(pv, c.kernel_ss, c.kernel_sp);
@@ -211,7 +238,7 @@ void get_context(const Vcpu& v, vcpu_guest_context_t& c) {
         std::memcpy(&c.fpu_ctxt, pv.fpu_area, kLegacyVectorState);
         c.flags |= VGCF_i387_valid;
     }
-    if (pv.in_kernel) c.flags |= VGCF_in_kernel;
+    if (pv.is_32bit ? (pv.regs.cs & 3) == 1 : pv.in_kernel) c.flags |= VGCF_in_kernel;
     if (pv.failsafe_masks_events) c.flags |= VGCF_failsafe_disables_events;
     if (pv.syscall_masks_events) c.flags |= VGCF_syscall_disables_events;
     get_registers(pv, c.user_regs);
@@ -230,14 +257,16 @@ void get_context(const Vcpu& v, vcpu_guest_context_t& c) {
     c.kernel_ss = pv.kernel_ss;
     c.kernel_sp = pv.kernel_sp;
     c.ctrlreg[0] = pv.cr0;
-    c.ctrlreg[2] = __atomic_load_n(&v.info_now()->arch.cr2, __ATOMIC_RELAXED);
-    c.ctrlreg[3] = pv.kernel_table != kNoMfn ? xen_pfn_to_cr3(pv.kernel_table.v) : 0;
-    c.ctrlreg[1] = pv.user_table != kNoMfn ? xen_pfn_to_cr3(pv.user_table.v) : 0;
+    c.ctrlreg[2] = guest_cr2(v);
+    const Mfn root = pv.is_32bit ? pv.pae_table : pv.kernel_table;
+    c.ctrlreg[3] = root != kNoMfn ? xen_pfn_to_cr3(root.v) : 0;
+    c.ctrlreg[1] = !pv.is_32bit && pv.user_table != kNoMfn ? xen_pfn_to_cr3(pv.user_table.v) : 0;
     c.ctrlreg[4] = pv.cr4;
     for (u32 i = 0; i < 8; i++) c.debugreg[i] = pv.debug_regs[i];
     c.event_callback_eip = pv.event_callback;
     c.failsafe_callback_eip = pv.failsafe_callback;
-    c.syscall_callback_eip = pv.syscall_callback;
+    c.syscall_callback_eip =
+        pv.is_32bit ? pack_selectors({pv.event_cs, pv.failsafe_cs}) : pv.syscall_callback;
     c.vm_assist = v.domain->vm_assist;
     c.fs_base = pv.fs_base;
     c.gs_base_kernel = pv.gs_base_kernel;

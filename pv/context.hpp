@@ -9,9 +9,10 @@
 
 namespace domus::pv {
 
+// All of them take the 64-bit structure, for 32-bit guests made by pv/context32.hpp.
 // The checks that need nothing but the structure. EINVAL: an address that is not canonical, table sizes out
 // of range, a vCPU in user mode without a user table.
-Result<> check_context(const vcpu_guest_context_t& c);
+Result<> check_context(const vcpu_guest_context_t& c, bool is_32bit = false);
 
 // Checks and installs a context in a vCPU that runs nowhere. EINVAL: as above, or a page that cannot be what
 // it is to be. RESTART: preempted while a page table was validated; nothing has changed, progress is kept,

@@ -6,6 +6,8 @@
 
 namespace domus::pv {
 
-std::optional<u64> check_descriptor(u64 descriptor) { return pv_descriptor(descriptor); }
+std::optional<u64> check_descriptor(bool is_32bit, u64 descriptor) {
+    return is_32bit ? pv_descriptor32(descriptor) : pv_descriptor(descriptor);
+}
 
 }  // namespace domus::pv

@@ -55,7 +55,7 @@ Result<> set_gdt(Vcpu& v, std::span<const Mfn> frames, u32 entries) {
 
 Result<> update_descriptor(const Domain& d, Maddr at, u64 descriptor) {
     if (at.v % sizeof(u64) != 0) return fail(Error::inval);
-    const std::optional<u64> checked = check_descriptor(descriptor);
+    const std::optional<u64> checked = check_descriptor(d.is_32bit, descriptor);
     if (!checked) return fail(Error::inval);
 
     const PageRef page = TRY(get_page(mfn(at), d.id));

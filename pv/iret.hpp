@@ -21,6 +21,14 @@ struct IretTarget {
 // nothing changed: an instruction pointer that is not canonical.
 Result<IretTarget> load_iret_frame(GuestRegs& r, const iret_context& frame);
 
+// … of a 32-bit guest: EAX, EIP, CS, EFLAGS and, for ring 3, ESP and SS.
+struct Iret32Frame {
+    u32 eax, eip, cs, eflags, esp, ss;
+};
+// EINVAL, and nothing changed: to ring 0, or to virtual-8086 mode, which 64-bit processors do not have.
+Result<IretTarget> load_iret32_frame(GuestRegs& r, const Iret32Frame& frame);
+Result<> iret32(Vcpu& v, GuestRegs& regs);
+
 // The whole operation on the current vCPU. The error, EFAULT for an unreadable frame or as above, means that
 // the domain has to be crashed: there is nowhere to return to.
 Result<> iret(Vcpu& v, GuestRegs& regs);

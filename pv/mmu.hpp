@@ -5,6 +5,7 @@
 #pragma once
 
 #include "abi/xen.hpp"
+#include "abi/xen32.hpp"
 #include "arch_state/pte.hpp"
 #include "base/result.hpp"
 #include "core/domain.hpp"
@@ -24,8 +25,10 @@ struct MmuProgress {
 // Errors of a request: EINVAL malformed, or an entry that is not allowed; EPERM; ESRCH; EFAULT.
 MmuProgress mmu_update(Vcpu& v, GuestIn<mmu_update_t> requests, u32 count, u32 foreign);
 
-// HYPERVISOR_mmuext_op. `foreign`: DOMID_SELF, or the domain whose pages are meant.
+// HYPERVISOR_mmuext_op, with requests as 64-bit and as 32-bit guests have them. `foreign`: DOMID_SELF, or the
+// domain whose pages are meant.
 MmuProgress mmuext_op(Vcpu& v, GuestIn<mmuext_op_t> requests, u32 count, u32 foreign);
+MmuProgress mmuext_op(Vcpu& v, GuestIn<abi32::MmuextOp> requests, u32 count, u32 foreign);
 
 // HYPERVISOR_update_va_mapping and …_otherdomain (`from`: DOMID_SELF or the domain whose page is mapped).
 // EINVAL: no level 1 table there, or an entry that is not allowed. RESTART: nothing done, call again.

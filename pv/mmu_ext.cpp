@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "mm/heap.hpp"
 #include "port/address_space.hpp"
 #include "port/cpu.hpp"
 #include "port/pv_hw.hpp"
@@ -36,10 +37,10 @@ Result<Reach> reach_of(const Vcpu& v, GuestIn<u8> bitmap) {
 
 namespace {
 
-// A page of type L4 of the vCPU's domain, for it to hold.
+// A root of the vCPU's domain, for it to hold.
 Result<> hold_root(const Vcpu& v, Mfn m, Preempt preempt) {
     PageRef page = TRY(get_page(m, v.domain->id));
-    TRY(get_page_type(page.frame(), PageType::l4, table_rules(*v.domain, preempt)));
+    TRY(get_page_type(page.frame(), root_type(v.pv.is_32bit), table_rules(*v.domain, preempt)));
     page.release();
     return {};
 }
@@ -72,7 +73,38 @@ Result<> change_kernel_table(Vcpu& v, Mfn l4, Preempt preempt, bool running) {
     return old != l4 ? retire_root(v, old, preempt) : Result<>{};
 }
 
+// A 32-bit vCPU's table is one entry of its own level 4 table. The CPU lets go of what the old one led to
+// when that is loaded anew.
+Result<> change_pae_table(Vcpu& v, Mfn l3, Preempt preempt, bool running) {
+    TRY(finish_retiring(v));
+    if (l3 != v.pv.pae_table) TRY(hold_root(v, l3, preempt));
+    const Mfn old = std::exchange(v.pv.pae_table, l3);
+    point_pae_root(v.pv);
+    if (running) port::load_address_space(v.pv.kernel_table);
+    return old != l3 ? retire_root(v, old, preempt) : Result<>{};
+}
+
 }  // namespace
+
+Result<Mfn> make_pae_root() {
+    const Mfn m = TRY(alloc_frames(0));
+    Pte* const table = port::frame_ptr<Pte>(m);
+    std::memset(static_cast<void*>(table), 0, kPageSize);
+    // But for the machine-to-physical table of 64-bit guests, which no address of 32 bits reaches.
+    for (unsigned s = 1; s < kHypervisorSlots; s++) table[kFirstHypervisorSlot + s] = hypervisor_slots[s];
+    return m;
+}
+
+void point_pae_root(const PvVcpu& pv) {
+    constexpr u64 kFlags = Pte::kPresent | Pte::kWritable | Pte::kUser | Pte::kAccessed;
+    store_entry(port::frame_ptr<Pte>(pv.kernel_table)[0],
+                pv.pae_table == kNoMfn ? Pte() : Pte(pv.pae_table, kFlags));
+}
+
+void free_pae_root(PvVcpu& pv) {
+    if (pv.kernel_table != kNoMfn) free_frames(pv.kernel_table, 0);
+    pv.kernel_table = pv.user_table = kNoMfn;
+}
 
 Result<> set_kernel_table(Vcpu& v, Mfn l4, bool preemptible) {
     return change_kernel_table(v, l4, preemptible ? Preempt::yes : Preempt::no, false);
@@ -91,6 +123,13 @@ Result<> set_user_table(Vcpu& v, Mfn l4, bool preemptible) {
 
 Result<> drop_tables(Vcpu& v) {
     TRY(finish_retiring(v));
+    if (v.pv.is_32bit) {
+        if (v.pv.kernel_table == kNoMfn) return {};
+        const Mfn old = std::exchange(v.pv.pae_table, kNoMfn);
+        point_pae_root(v.pv);
+        free_pae_root(v.pv);
+        return retire_root(v, old, Preempt::yes);
+    }
     TRY(set_user_table(v, kNoMfn, true));
     TRY(retire_root(v, std::exchange(v.pv.kernel_table, kNoMfn), Preempt::yes));
     return {};
@@ -109,7 +148,12 @@ Mfn frame_arg(const mmuext_op_t& op) { return Mfn(op.arg1.mfn); }
 Result<> pin(Call& c, const mmuext_op_t& op) {
     const TableRules rules = TRY(c.rules);
     const PageRef page = TRY(get_page(frame_arg(op), c.pages));
-    return pin_page(page.frame(), table_type(op.cmd - MMUEXT_PIN_L1_TABLE + 1), rules);
+    PageType type = table_type(op.cmd - MMUEXT_PIN_L1_TABLE + 1);
+    if (rules.is_32bit) {
+        if (type == PageType::l4) return fail(Error::inval);
+        if (type == PageType::l3) type = PageType::l3_pae;
+    }
+    return pin_page(page.frame(), type, rules);
 }
 
 Result<> unpin(Call& c, const mmuext_op_t& op) {
@@ -120,11 +164,14 @@ Result<> unpin(Call& c, const mmuext_op_t& op) {
 // CR3 as the guest's kernel sees it. Writing the value it has flushes, as on hardware.
 Result<> new_baseptr(Call& c, const mmuext_op_t& op) {
     if (c.vcpu.domain->id != c.pages) return fail(Error::perm);
+    if (c.vcpu.pv.is_32bit) return change_pae_table(c.vcpu, frame_arg(op), Preempt::yes, true);
     return change_kernel_table(c.vcpu, frame_arg(op), Preempt::yes, true);
 }
 
 Result<> new_user_baseptr(Call& c, const mmuext_op_t& op) {
     if (c.vcpu.domain->id != c.pages) return fail(Error::perm);
+    // A 32-bit guest's kernel and its programs share their tables.
+    if (c.vcpu.pv.is_32bit) return fail(Error::nosys);
     return set_user_table(c.vcpu, op.arg1.mfn == 0 ? kNoMfn : frame_arg(op), true);
 }
 
@@ -234,26 +281,44 @@ constexpr auto kCommands = [] {
               name == nullptr ? "unknown" : name, op.arg1.mfn, e);
 }
 
-}  // namespace
+const mmuext_op_t& wide(const mmuext_op_t& op) { return op; }
+mmuext_op_t wide(const abi32::MmuextOp& op) {
+    mmuext_op_t w{};
+    w.cmd = op.cmd;
+    w.arg1.mfn = op.arg1;
+    w.arg2.src_mfn = op.arg2;  // a number of entries is its low half, a pointer all of it
+    return w;
+}
 
-MmuProgress mmuext_op(Vcpu& v, GuestIn<mmuext_op_t> requests, u32 count, u32 foreign) {
+template <class Request>
+MmuProgress run_requests(Vcpu& v, GuestIn<Request> requests, u32 count, u32 foreign) {
     const Result<DomId> pages = pages_of(v, foreign);
     if (!pages) return {0, fail(pages.error())};
     Call call{.vcpu = v, .pages = *pages, .rules = tables_of(v, foreign)};
     for (u32 done = 0; done < count; done++) {
         if (done != 0 && port::preempt_wanted()) return {done, fail(Error::restart)};
         if (auto r = finish_retiring(v); !r) return {done, r};
-        const Result<mmuext_op_t> op = requests.read(done);
-        if (!op) return {done, fail(op.error())};
+        const Result<Request> request = requests.read(done);
+        if (!request) return {done, fail(request.error())};
+        const mmuext_op_t& op = wide(*request);
         Result<> r = fail(Error::nosys);
-        if (op->cmd < kCommands.size() && kCommands[op->cmd].run != nullptr)
-            r = kCommands[op->cmd].run(call, *op);
+        if (op.cmd < kCommands.size() && kCommands[op.cmd].run != nullptr)
+            r = kCommands[op.cmd].run(call, op);
         if (!r) {
-            if (r.error() != Error::restart) log_refused(v, *op, r.error());
+            if (r.error() != Error::restart) log_refused(v, op, r.error());
             return {done, r};
         }
     }
     return {count, {}};
+}
+
+}  // namespace
+
+MmuProgress mmuext_op(Vcpu& v, GuestIn<mmuext_op_t> requests, u32 count, u32 foreign) {
+    return run_requests(v, requests, count, foreign);
+}
+MmuProgress mmuext_op(Vcpu& v, GuestIn<abi32::MmuextOp> requests, u32 count, u32 foreign) {
+    return run_requests(v, requests, count, foreign);
 }
 
 }  // namespace domus::pv

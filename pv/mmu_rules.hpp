@@ -13,6 +13,8 @@ inline TableRules table_rules(const Domain& d, Preempt preempt) {
     const u64 assists = d.vm_assist;
     return {.owner = d.id,
             .forbidden = d.hardware ? 0 : Pte::kWriteThrough | Pte::kCacheDisable | Pte::kPatL1,
+            .forced = d.is_32bit ? 0 : Pte::kUser,
+            .is_32bit = d.is_32bit,
             .m2p_strict = ((assists >> VMASST_TYPE_m2p_strict) & 1) != 0,
             .preempt = preempt};
 }
@@ -45,5 +47,16 @@ inline void hide_m2p(Mfn l4) {
     Pte& slot = port::frame_ptr<Pte>(l4)[kFirstHypervisorSlot];
     if (load_entry(slot).present()) store_entry(slot, Pte());
 }
+
+// What a vCPU's root is: level 4 of long mode, or the four entries of a 32-bit guest.
+constexpr PageType root_type(bool is_32bit) { return is_32bit ? PageType::l3_pae : PageType::l4; }
+
+// The level 4 table of a 32-bit vCPU, in which it keeps as kernel_table and user_table: a page of the
+// hypervisor's. ENOMEM.
+Result<Mfn> make_pae_root();
+// Its first entry leads to pae_table.
+void point_pae_root(const PvVcpu& pv);
+// The vCPU is on no CPU.
+void free_pae_root(PvVcpu& pv);
 
 }  // namespace domus::pv

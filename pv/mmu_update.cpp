@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "core/domain_list.hpp"
 #include "port/cpu.hpp"
+#include "pv/m2p.hpp"
 #include "pv/mmu_rules.hpp"
 
 namespace domus::pv {
@@ -50,7 +51,7 @@ class Updates {
             if (!TRY(switch_to(m))) return store_plain(m, index, request.val);
         }
         const Pte value(request.val);
-        if (table_.level() == 1) [[likely]]
+        if (table_.type() == PageType::l1) [[likely]]
             return set_l1_entry(table_, index, value, pages_, rules_, keep);
         // Tables of another domain's cannot be linked.
         if (value.present() && pages_ != rules_.owner) return fail(Error::inval);
@@ -96,8 +97,7 @@ class Updates {
     Result<> set_machine_to_physical(const mmu_update_t& request) {
         const Mfn m = mfn(Maddr(request.ptr));
         const PageRef page = TRY(get_page(m, pages_));
-        __atomic_store_n(port::m2p_base() + m.v, request.val, __ATOMIC_RELAXED);
-        note_written(page.frame());  // as another page of the guest's
+        set_m2p(m, request.val);
         return {};
     }
 

@@ -30,7 +30,7 @@ inline Result<LockedTable> lock_l1(const Domain& d, Mfn m) {
     if (!frame_valid(m)) return fail(Error::inval);
     Frame& f = frame_of(m);
     LockedTable table = TRY(LockedTable::lock(f));
-    if (table.level() != 1 || f.owner != d.id) return fail(Error::inval);
+    if (table.type() != PageType::l1 || f.owner != d.id) return fail(Error::inval);
     return table;
 }
 

@@ -110,7 +110,7 @@ Result<> write_hypercall_page(Vcpu& v, u32, u64 value) {
     if (value % kPageSize != 0) return fail(Error::inval);
     const Mfn page(value / kPageSize);
     TRY(core::hold_writable_page(*v.domain, page));
-    upcall::fill_hypercall_page(port::frame_ptr<u8>(page));
+    upcall::fill_hypercall_page(*v.domain, port::frame_ptr<u8>(page));
     core::release_writable_page(page);
     return {};
 }

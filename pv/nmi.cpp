@@ -11,7 +11,7 @@ void deliver_nmi(Vcpu& v, GuestRegs& regs) {
     if (!core::nmi_deliverable(v)) return;
     v.nmi_pending.store(false);
     v.pv.in_nmi = true;
-    pv::bounce(v, regs, {.rip = v.pv.nmi_callback, .masks_events = true});
+    pv::bounce(v, regs, {.rip = v.pv.nmi_callback, .cs = v.pv.nmi_cs, .masks_events = true});
 }
 
 }  // namespace domus::upcall

@@ -15,6 +15,7 @@
 #include "pv/cpuid.hpp"
 #include "pv/debug_regs.hpp"
 #include "pv/emulate.hpp"
+#include "pv/guest_cr2.hpp"
 #include "pv/instruction.hpp"
 #include "pv/io_ports.hpp"
 #include "pv/msr.hpp"
@@ -199,8 +200,11 @@ class Emulator {
         if (!write) {
             switch (number) {
                 case 0: reg = v_.pv.cr0; return done();
-                case 2: reg = __atomic_load_n(&v_.info->arch.cr2, __ATOMIC_RELAXED); return done();
-                case 3: reg = maddr(v_.pv.kernel_table).v; return done();
+                case 2: reg = guest_cr2(v_); return done();
+                case 3:
+                    reg = v_.pv.is_32bit ? xen_pfn_to_cr3_x86_32(v_.pv.pae_table.v)
+                                         : maddr(v_.pv.kernel_table).v;
+                    return done();
                 case 4: reg = v_.pv.cr4; return done();
                 default: return refused();
             }
@@ -212,10 +216,7 @@ class Emulator {
                 v_.pv.cr0 = reg;
                 port::set_task_switched(v_, (reg & kCr0Ts) != 0);
                 return done();
-            case 2:
-                v_.pv.cr2 = reg;
-                __atomic_store_n(&v_.info->arch.cr2, reg, __ATOMIC_RELAXED);
-                return done();
+            case 2: set_guest_cr2(v_, reg); return done();
             case 4: {
                 // OSXSAVE shows in CPUID, TSD is honoured where RDTSC faults; the rest of the register is the
                 // hypervisor's and a guest's wish for it is taken as its view.

@@ -22,6 +22,7 @@ enum class Kind : u8 {
     store,
     exchange,
     compare_exchange,
+    compare_exchange_8b,
     exchange_add,
     add,
     logic_or,
@@ -59,13 +60,17 @@ constexpr Kind arithmetic(unsigned n) {
 class Decoder {
   public:
     Decoder(const Vcpu& v, GuestRegs& regs)
-        : r_(regs), code_(fetch_code(regs.rip)), long_mode_(in_long_mode(v, regs)) {}
+        : r_(regs),
+          code_(fetch_code(regs.rip)),
+          is_32bit_(v.pv.is_32bit),
+          long_mode_(in_long_mode(v, regs)) {}
 
     // Kind none: not a form we know.
     Operation decode() {
-        if (!long_mode_) return {};
-        const std::optional<u8> op = read_opcode(code_, p_, true);
-        if (!op) return {};
+        // 64-bit kernels have no 32-bit code, and 32-bit ones no addresses of 16 bits.
+        if (!long_mode_ && !is_32bit_) return {};
+        const std::optional<u8> op = read_opcode(code_, p_, long_mode_);
+        if (!op || (!long_mode_ && p_.address32)) return {};
         bool ok = false;
         if (*op != 0x0f) {
             ok = one_byte(*op);
@@ -126,6 +131,14 @@ class Decoder {
             case 0x89: return with_register(Kind::store, is_byte);
             case 0x86:
             case 0x87: return with_register(Kind::exchange, is_byte);
+            case 0xa2:
+            case 0xa3:  // to an address in the instruction
+                width(is_byte);
+                if (long_mode_ || !code_.skip(4)) return false;
+                o_.kind = Kind::store;
+                o_.reg = &r_.rax;
+                o_.source = r_.rax & mask_of(o_.bytes);
+                return true;
             case 0x80:
             case 0x81:
             case 0x83:
@@ -149,6 +162,13 @@ class Decoder {
             case 0xb1: return with_register(Kind::compare_exchange, op == 0xb0);
             case 0xc0:
             case 0xc1: return with_register(Kind::exchange_add, op == 0xc0);
+            case 0xc7:
+                // CMPXCHG8B, by which PAE kernels write an entry whole.
+                if (p_.rex_w() || !memory() || extension_ != 1) return false;
+                o_.bytes = 8;
+                o_.kind = Kind::compare_exchange_8b;
+                o_.source = r_.rcx << 32 | static_cast<u32>(r_.rbx);
+                return true;
             case 0xc3:
                 return with_register(Kind::store, false);  // MOVNTI
             // A bit number beyond the operand means another word: the one at the fault's address.
@@ -168,7 +188,7 @@ class Decoder {
 
     GuestRegs& r_;
     Code code_;
-    bool long_mode_;
+    bool is_32bit_, long_mode_;
     Prefixes p_;
     Operation o_;
     unsigned extension_ = 0;
@@ -202,7 +222,7 @@ struct Effect {
     bool writes = true;
 };
 
-Effect effect_of(const Operation& o, u64 old, u64 rax) {
+Effect effect_of(const Operation& o, u64 old, u64 rax, u64 rdx) {
     const u64 s = o.source, m = mask_of(o.bytes);
     const auto logic = [&](u64 v) { return Effect{v, result_flags(v, o.bytes), kArithmeticFlags}; };
     const auto bit = [&](u64 set, u64 clear, u64 flip) {
@@ -216,6 +236,10 @@ Effect effect_of(const Operation& o, u64 old, u64 rax) {
         case Kind::exchange: return {s};
         case Kind::compare_exchange:
             return {s, subtract_flags(rax & m, old, o.bytes), kArithmeticFlags, (rax & m) == old};
+        case Kind::compare_exchange_8b: {
+            const bool equal = old == (rdx << 32 | static_cast<u32>(rax));
+            return {s, equal ? kZf : 0, kZf, equal};
+        }
         case Kind::exchange_add:
         case Kind::add: return {(old + s) & m, add_flags(old, s, o.bytes), kArithmeticFlags};
         case Kind::subtract: return {(old - s) & m, subtract_flags(old, s, o.bytes), kArithmeticFlags};
@@ -267,7 +291,7 @@ EmulateResult emulate_pte_write(Vcpu& v, GuestRegs& regs, Vaddr fault) {
             if (tries == kTries) return {.action = EmulateResult::Action::retry};
             const Pte now = load_entry(port::frame_ptr<Pte>(table)[index]);
             old = (now.v & mask) >> (offset * 8);
-            effect = effect_of(o, old, regs.rax);
+            effect = effect_of(o, old, regs.rax, regs.rdx);
             if (!effect.writes) break;
             const Pte next((now.v & ~mask) | effect.value << (offset * 8));
             const auto seen = exchange_pte(v, table, index, now, next);
@@ -279,6 +303,8 @@ EmulateResult emulate_pte_write(Vcpu& v, GuestRegs& regs, Vaddr fault) {
         set_register(*o.reg, old, o.bytes, o.high_byte);
     else if (o.kind == Kind::compare_exchange && !effect.writes)
         set_register(regs.rax, old, o.bytes, false);
+    else if (o.kind == Kind::compare_exchange_8b && !effect.writes)
+        regs.rax = static_cast<u32>(old), regs.rdx = old >> 32;
     regs.rflags = (regs.rflags & ~effect.changed_flags & ~kFlagRf) | (effect.flags & effect.changed_flags);
     regs.rip += o.length;
     if ((regs.rflags & kFlagTf) == 0) return {.action = EmulateResult::Action::done};

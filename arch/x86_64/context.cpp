@@ -69,6 +69,7 @@ bool load_segments(const PvVcpu& pv) {
     if (pv.es != 0) ok &= load_es(pv.es);
     if (pv.fs != 0) ok &= load_fs(pv.fs);
     if (pv.gs != 0) ok &= load_gs(pv.gs);
+    if (pv.is_32bit) return ok;  // 32-bit code has no other way to a base than a selector
     wrmsr(kMsrFsBase, pv.fs_base);
     wrmsr(kMsrGsBase, pv.in_kernel ? pv.gs_base_kernel : pv.gs_base_user);
     wrmsr(kMsrKernelGsBase, pv.in_kernel ? pv.gs_base_user : pv.gs_base_kernel);
@@ -115,11 +116,28 @@ void set_ts(bool on) {
     if (wanted != cr0) write_cr0(wanted);
 }
 
-// RDTSC and RDTSCP fault in guests whose counter is emulated.
-void trap_tsc(bool on) {
+// RDTSC and RDTSCP fault in guests whose counter is emulated. To the page tables ring 1 is as ring 0, but
+// 32-bit kernels do touch their programs' pages, and run code there (a vsyscall page): no guard of ours may
+// be on meanwhile.
+void set_guest_cr4(CpuState& state, bool emulated_tsc, bool is_32bit) {
     const u64 cr4 = read_cr4();
-    const u64 wanted = on ? cr4 | kCr4Tsd : cr4 & ~kCr4Tsd;
+    u64 wanted = emulated_tsc ? cr4 | kCr4Tsd : cr4 & ~kCr4Tsd;
+    if (is_32bit) {
+        state.guards_off |= wanted & (kCr4Smep | kCr4Smap);
+        wanted &= ~(kCr4Smep | kCr4Smap);
+    } else {
+        // Only what was on: a CPU may have to run without (traps.cpp).
+        wanted |= std::exchange(state.guards_off, 0);
+    }
     if (wanted != cr4) write_cr4(wanted);
+}
+
+// The flat segments that the guest's width has.
+void set_gdt_width(CpuState& state, bool is_32bit) {
+    if (state.gdt_is_32bit == is_32bit) [[likely]]
+        return;
+    state.gdt_is_32bit = is_32bit;
+    set_gdt_reserved(is_32bit);
 }
 
 void save(Vcpu& v, CpuInfo& info) {
@@ -146,12 +164,13 @@ void load(Vcpu& v, CpuInfo& info) {
     info.current = &v;
     state.domain.store(v.domain->id.v, std::memory_order_seq_cst);
     load_root(v, pv.in_kernel, Tick::yes);
+    set_gdt_width(state, pv.is_32bit);
     load_windows(pv);
     const bool segments_ok = load_segments(pv);
     restore_vector_state(pv.fpu_area);
     if (features.xsave && pv.xcr0 != features.xcr0) port::load_xcr0(pv.xcr0);
     if (features.tsc_aux) wrmsr(kMsrTscAux, pv.tsc_aux);
-    trap_tsc(v.domain->tsc.emulated);
+    set_guest_cr4(state, v.domain->tsc.emulated, pv.is_32bit);
     if ((pv.cr0 & kCr0Ts) != 0) set_ts(true);
     if ((pv.debug_regs[7] & kDr7Enables) != 0) write_debug_regs(pv);
     if (!segments_ok) upcall::guest_failsafe(v, info.regs);

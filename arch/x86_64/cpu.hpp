@@ -10,7 +10,8 @@
 
 namespace domus::x86 {
 
-// What other CPUs read and write of a CPU. One cache line, so that flush requests do not disturb neighbours.
+// What other CPUs read and write of a CPU. One cache line, so that flush requests do not disturb
+// neighbours.
 struct alignas(64) CpuState {
     std::atomic<u32> domain{0xffff};      // the domain whose address space is loaded; 0xffff: none
     std::atomic<u32> flush_requested{0};  // counts requests …
@@ -21,6 +22,8 @@ struct alignas(64) CpuState {
     std::atomic<u32> halted{0};           // has stopped for ever (crash)
     u32 apic_id = 0;
     u32 acpi_id = 0;
+    u64 guards_off = 0;         // CR4's SMEP and SMAP, while a 32-bit guest runs: only for itself
+    bool gdt_is_32bit = false;  // which reserved page its GDT has: only for itself
 };
 
 // Announces `count` CPUs; `states` lives for ever. Until then only the boot CPU exists.

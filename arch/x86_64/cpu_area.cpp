@@ -106,6 +106,9 @@ Result<> create_cpu_area(CpuId cpu) {
     TRY(map_new_pages(area + kAreaGdt + kGdtReservedPage * kPageSize, 1, kHvFlags));
     TRY(map_new_pages(area + kAreaTss, 1, kHvFlags));
     TRY(map_new_pages(area + kAreaTrace, 1, kHvFlags));
+    TRY(map_new_pages(area + kAreaGdt32, 1, kHvFlags));
+    const Mfn gdt64 = find_pte(area + kAreaGdt + kGdtReservedPage * kPageSize)->mfn();
+    TRY(map_page(area + kAreaGdt64, gdt64, kHvFlags));
     const Mfn stub = TRY(stub_frame());
     TRY(map_page(area + kAreaStub, stub, kHvExecute));
     TRY(map_empty_gdt(area + kAreaGdt));
@@ -131,6 +134,14 @@ Result<> create_cpu_area(CpuId cpu) {
     descriptor(gdt, SEL_GUEST_DS) = 0x00cff3000000ffff;    // data, ring 3
     descriptor(gdt, SEL_GUEST_CS64) = 0x00affb000000ffff;  // code, 64-bit, ring 3
     put_system_descriptor(gdt, SEL_TSS, area + kAreaTss, sizeof(Tss) - 1, kTypeAvailableTss);
+
+    // No 64-bit code for rings above 0: see pv_descriptor32() in mm/descriptor.hpp.
+    auto* gdt32 = reinterpret_cast<u64*>(area + kAreaGdt32);
+    __builtin_memcpy(gdt32, gdt, kPageSize);
+    descriptor(gdt32, SEL_GUEST32_KERNEL_CS) = 0x00cfbb000000ffff;  // code, 32-bit, ring 1
+    descriptor(gdt32, SEL_GUEST32_KERNEL_DS) = 0x00cfb3000000ffff;  // data, ring 1
+    descriptor(gdt32, SEL_GUEST32_USER_CS) = 0x00cffb000000ffff;    // code, 32-bit, ring 3
+    descriptor(gdt32, SEL_GUEST32_USER_DS) = 0x00cff3000000ffff;    // data, ring 3
     return {};
 }
 
@@ -179,6 +190,11 @@ void set_ldt_page(unsigned page, Mfn frame) {
     const u64 va = cpu_area(port::this_cpu()) + kAreaLdt + page * kPageSize;
     *find_pte(va) = frame == kNoMfn ? Pte() : Pte(frame, kHvFlags & ~Pte::kGlobal);
     invlpg(va);
+}
+
+void set_gdt_reserved(bool is_32bit) {
+    const u64 page = cpu_area(port::this_cpu()) + (is_32bit ? kAreaGdt32 : kAreaGdt64);
+    set_gdt_page(kGdtReservedPage, find_pte(page)->mfn());
 }
 
 bool in_ldt_window(u64 va, CpuId cpu) {

@@ -43,6 +43,7 @@ void build_idt() {
     set_gate(static_cast<unsigned>(Trap::breakpoint), 3, 0);
     set_gate(static_cast<unsigned>(Trap::overflow), 3, 0);
     set_gate(0x80, 3, 0);
+    set_gate(0x82, 1, 0);  // hypercalls of 32-bit guests' kernels; 64-bit ones run in ring 3, and fault
     set_gate(static_cast<unsigned>(Trap::double_fault), 0, kIstDoubleFault);
     set_gate(static_cast<unsigned>(Trap::nmi), 0, kIstNmi);
     set_gate(static_cast<unsigned>(Trap::machine_check), 0, kIstMachineCheck);

@@ -166,14 +166,20 @@ Result<void*> map_device(Maddr base, u64 size) {
 
 Result<> populate_metadata(Mfn first, u64 count) {
     using namespace x86;
-    // Per GiB of memory: 2 MiB of M2P, which guests see read-only at the ABI's address, and 8 MiB of frame
-    // table.
+    // Per GiB of memory: 2 MiB of M2P, which guests see read-only at the ABI's address, half as much for
+    // 32-bit guests, and 8 MiB of frame table.
     constexpr u64 kFramesPerGib = kGiB / kPageSize;
     static_assert(kFramesPerGib * sizeof(u64) == kSuperpageSize);
     for (u64 gib = first.v / kFramesPerGib; gib * kFramesPerGib < first.v + count; gib++) {
         const Pte* m2p = TRY(back_block(layout::kM2p + gib * kSuperpageSize, 0xff));
         Pte* guest = TRY(entry_for(layout::kGuestM2p + gib * kSuperpageSize, 2, true));
         *guest = Pte(m2p->mfn(), (kHvReadOnly & ~Pte::kGlobal) | Pte::kUser | Pte::kLarge);
+        // 32-bit guests have half as much, where their kernels alone read it; both halves of a block come
+        // with its first GiB.
+        if (gib / 2 < pae_slots.size() - 1) {
+            const Pte* m2p32 = TRY(back_block(layout::kM2p32 + gib / 2 * kSuperpageSize, 0xff));
+            pae_slots[gib / 2] = Pte(m2p32->mfn(), (kHvReadOnly & ~Pte::kGlobal) | Pte::kLarge);
+        }
         for (u64 part = 0; part < 4; part++)
             TRY(back_block(layout::kFrameTable + (gib * 4 + part) * kSuperpageSize, 0));
     }
@@ -189,6 +195,10 @@ Mfn m2p_block(u64 gib) {
     if (!below.present()) return kNoMfn;
     const Pte block = table_at(below.mfn())[table_index(Vaddr(va), 2)];
     return block.present() ? block.mfn() : kNoMfn;
+}
+
+Mfn m2p32_block(u64 part) {
+    return part < pae_slots.size() && pae_slots[part].present() ? pae_slots[part].mfn() : kNoMfn;
 }
 
 }  // namespace domus::port

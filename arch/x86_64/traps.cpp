@@ -83,7 +83,8 @@ bool smap_violation(const GuestRegs& regs, u64 address) {
 
 extern "C" void trap_from_guest(GuestRegs* regs) {
     const u32 vector = regs->vector;
-    if (vector >= kFirstInterrupt && vector != 0x80) {
+    // But for INT 80h and 82h, which guests raise themselves.
+    if (vector >= kFirstInterrupt && (vector & ~2u) != 0x80) {
         trace(TraceEvent::interrupt, vector, regs->rip);
         handle_interrupt(static_cast<u8>(vector));
         return;

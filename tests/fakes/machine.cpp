@@ -59,6 +59,7 @@ Machine::Machine(u64 bytes, u32 cpu_number)
     // Metadata comes in whole GiB, as populate_metadata() makes it.
     port::fake_frame_table = reserve<Frame>(round_up(bytes, kGiB) / kPageSize * sizeof(Frame));
     port::fake_m2p = reserve<u64>(round_up(bytes, kGiB) / kPageSize * sizeof(u64));
+    port::fake_m2p32 = reserve<u32>(round_up(bytes, kGiB) / kPageSize * sizeof(u32));
     port::fake_cpu = CpuId(0);
 }
 
@@ -66,6 +67,7 @@ Machine::~Machine() {
     munmap(port::fake_ram, ram_bytes);
     munmap(port::fake_frame_table, round_up(ram_bytes, kGiB) / kPageSize * sizeof(Frame));
     munmap(port::fake_m2p, round_up(ram_bytes, kGiB) / kPageSize * sizeof(u64));
+    munmap(port::fake_m2p32, round_up(ram_bytes, kGiB) / kPageSize * sizeof(u32));
     machine = nullptr;
 }
 
@@ -82,6 +84,7 @@ u8* fake_ram;
 u64 fake_ram_bytes;
 Frame* fake_frame_table;
 u64* fake_m2p;
+u32* fake_m2p32;
 
 u32 cpu_count() { return machine->cpus; }
 void relax() { sched_yield(); }  // CPUs may be threads
@@ -100,6 +103,7 @@ void kick(CpuId cpu) { machine->kicks[cpu.v]++; }
 
 Result<> populate_metadata(Mfn, u64) { return {}; }
 Mfn m2p_block(u64 gib) { return gib < machine->m2p_blocks.size() ? machine->m2p_blocks[gib] : kNoMfn; }
+Mfn m2p32_block(u64 part) { return m2p_block(part); }
 Result<void*> map_device(Maddr, u64) { return fail(Error::nodev); }
 
 u32 tlb_clock() {

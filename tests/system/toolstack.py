@@ -6,10 +6,14 @@
 
 import argparse
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from image.apt import Apt
+from image.cpio import CpioWriter
+from image.stage import Stage
 from qemu.machine import BUILD, Ended, Machine
 from qemu.run import Step, failures, scratch_disk, steps
 from system.case import Case, Context, Failed, expect, slug
@@ -27,6 +31,7 @@ class Scenario:
     memory: str = "3G"
     image: str = "toolstack"
     tools: bool = False  # the disk with fio and iperf3
+    guests32: bool = False  # below /guest our own 32-bit kernel and Debian's PV GRUB of that width
 
 
 SCENARIOS = [
@@ -40,6 +45,7 @@ SCENARIOS = [
     Scenario("move", "save, restore, migrate, crashes, core dumps", 1200),
     Scenario("load", "fio with verification, iperf3", 900, tools=True),
     Scenario("pvgrub", "a guest that Debian's PV GRUB boots from the guest's own disk", 600),
+    Scenario("guest32", "32-bit guests: our own kernel, Debian's PV GRUB", 400, guests32=True),
     Scenario("libvirt", "a guest's life by virsh -c xen:///system", 900, image="libvirt"),
     Scenario("many", "eight by weight, 64 at once, 500 created and destroyed", 9000, memory="7G"),
 ]
@@ -51,6 +57,24 @@ STEADY = os.environ.get("DOMUS_STEADY", "") not in ("", "0")
 # Steps that Debian's Xen is known not to pass, and why: the comparison does not count them against the scenario.
 NO_LOG_DIRTY = "Debian builds it without shadow paging, which its live migration of PV guests needs"
 REFERENCE_CANNOT = {"migrate to localhost": NO_LOG_DIRTY, "migrate": NO_LOG_DIRTY, "migrate under load": NO_LOG_DIRTY}
+
+
+def with_guests32(initrd: Path, folder: Path) -> Path:
+    """The image and behind it an archive of what 32-bit scenarios start."""
+    guest = folder / "guests32/guest"
+    guest.mkdir(parents=True, exist_ok=True)
+    shutil.copy(BUILD / "release/pae32.guest", guest / "pae32")
+    deb, = Apt(BUILD / "apt", BUILD / "logs/apt.log").fetch(["grub-xen-host"], closure=False)
+    Stage(folder / "stage").create([deb])
+    shutil.copy(folder / "stage/usr/lib/grub-xen/grub-i386-xen.bin", guest / "grub32")
+    whole = folder / "initrd"
+    with open(whole, "wb") as stream:
+        with open(initrd, "rb") as image:
+            shutil.copyfileobj(image, stream, 1 << 20)
+        archive = CpioWriter(stream)
+        archive.tree(folder / "guests32")
+        archive.close()
+    return whole
 
 
 # A guest's way to another machine by a saved stream: two scenarios whose machines have the same disk, one after the
@@ -68,8 +92,11 @@ def run(scenario: Scenario, context: Context, carried: Path | None = None) -> li
         devices += ["-icount", "shift=2,sleep=off"]
     if scenario.tools:
         devices += ["-drive", f"file={BUILD / 'guest-tools/root.ext4'},format=raw,if=virtio,readonly=on"]
+    initrd = BUILD / scenario.image / "initrd"
+    if scenario.guests32:
+        initrd = with_guests32(initrd, context.folder)
     config = context.config(
-        kernel=str(BUILD / "dom0/vmlinux"), initrd=str(BUILD / scenario.image / "initrd"), cpus=scenario.cpus,
+        kernel=str(BUILD / "dom0/vmlinux"), initrd=str(initrd), cpus=scenario.cpus,
         memory=scenario.memory, accel="tcg,thread=single" if STEADY else "tcg,thread=multi",
         append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={max(1, round(context.slowness))} quiet",
         devices=devices)

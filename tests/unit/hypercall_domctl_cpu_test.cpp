@@ -230,10 +230,15 @@ TEST_F(DomctlCpu, Width) {
         return domctl(XEN_DOMCTL_set_address_size);
     };
     EXPECT_EQ(set(64), 0);
-    EXPECT_EQ(set(32), -EOPNOTSUPP);
     EXPECT_EQ(set(17), -EINVAL);
     EXPECT_EQ(domctl(XEN_DOMCTL_get_address_size), 0);
     EXPECT_EQ(op_.u.address_size.size, 64u);
+    EXPECT_EQ(set(32), 0);
+    EXPECT_EQ(set(32), 0);
+    EXPECT_EQ(domctl(XEN_DOMCTL_get_address_size), 0);
+    EXPECT_EQ(op_.u.address_size.size, 32u);
+    EXPECT_EQ(set(64), -EINVAL) << "there is no way back";
+    EXPECT_EQ(set(0), -EINVAL);
 }
 
 TEST_F(DomctlCpu, VcpuRegisters) {

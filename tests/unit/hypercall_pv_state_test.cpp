@@ -48,21 +48,22 @@ TEST(PvAddress, Canonical) {
 // ---- descriptors --------------------------------------------------------------------------------
 
 TEST(PvDescriptors, WhatPasses) {
-    EXPECT_EQ(pv::check_descriptor(0), 0u);
+    EXPECT_EQ(pv::check_descriptor(false, 0), 0u);
     // Linux's kernel code segment: DPL 0 becomes 3.
-    EXPECT_EQ(pv::check_descriptor(0x00af9b000000ffff), 0x00affb000000ffffu);
-    EXPECT_EQ(pv::check_descriptor(0x00affb000000ffff), 0x00affb000000ffffu);
-    EXPECT_EQ(pv::check_descriptor(0x00cff3000000ffff), 0x00cff3000000ffffu);
+    EXPECT_EQ(pv::check_descriptor(false, 0x00af9b000000ffff), 0x00affb000000ffffu);
+    EXPECT_EQ(pv::check_descriptor(false, 0x00affb000000ffff), 0x00affb000000ffffu);
+    EXPECT_EQ(pv::check_descriptor(false, 0x00cff3000000ffff), 0x00cff3000000ffffu);
     // Not present: anything.
-    EXPECT_EQ(pv::check_descriptor(0x00000c0000000000), 0x00000c0000000000u);
+    EXPECT_EQ(pv::check_descriptor(false, 0x00000c0000000000), 0x00000c0000000000u);
     // Present, system type 0.
-    EXPECT_EQ(pv::check_descriptor(0x0000800000000000), 0x0000800000000000u);
+    EXPECT_EQ(pv::check_descriptor(false, 0x0000800000000000), 0x0000800000000000u);
 }
 
 TEST(PvDescriptors, NoSystemDescriptor) {
     for (u64 type = 1; type < 16; type++) {
         for (u64 dpl = 0; dpl < 4; dpl++) {
-            EXPECT_EQ(pv::check_descriptor(u64{1} << 47 | dpl << 45 | type << 40), std::nullopt) << type;
+            EXPECT_EQ(pv::check_descriptor(false, u64{1} << 47 | dpl << 45 | type << 40), std::nullopt)
+                << type;
         }
     }
 }

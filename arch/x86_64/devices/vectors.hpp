@@ -9,11 +9,11 @@
 namespace domus::x86 {
 
 // 0x00-0x1f exceptions; 0x20-0x2f the masked 8259s' spurious requests; 0x30-0xdf devices, given out per CPU,
-// without 0x80, which guests' programs raise by INT; above that the hypervisor's own. A higher vector is
-// served first.
+// without 0x80, which guests' programs raise by INT, and 0x82, which 32-bit guests' kernels do; above that
+// the hypervisor's own. A higher vector is served first.
 inline constexpr u8 kVectorPic = 0x20, kVectorPicLast = 0x2f;
 inline constexpr u8 kVectorDeviceFirst = 0x30, kVectorDeviceLast = 0xdf;
-inline constexpr u8 kVectorInt80 = 0x80;
+inline constexpr u8 kVectorInt80 = 0x80, kVectorHypercall32 = 0x82;
 inline constexpr u8 kVectorKick = 0xfb;   // look at your work word, current vCPU and TLB requests
 inline constexpr u8 kVectorTimer = 0xfd;  // local APIC timer
 inline constexpr u8 kVectorApicError = 0xfe;
@@ -32,7 +32,8 @@ struct VectorMap {
         for (auto& l : line) l.store(kNoLine, std::memory_order_relaxed);
     }
     static constexpr bool usable(u32 v) {
-        return v >= kVectorDeviceFirst && v <= kVectorDeviceLast && v != kVectorInt80;
+        return v >= kVectorDeviceFirst && v <= kVectorDeviceLast && v != kVectorInt80 &&
+               v != kVectorHypercall32;
     }
     bool free_run(u32 first, u32 count) const {
         for (u32 v = first; v < first + count; v++)

@@ -19,6 +19,7 @@ inline constexpr u64 kGuestM2p = slot_base(256);  // u64 per frame; user-readabl
 inline constexpr u64 kGuestM2pEnd = kGuestM2p + 256 * kGiB;
 inline constexpr u64 kDevices = slot_base(257);       // map_device(), uncached
 inline constexpr u64 kM2p = slot_base(258);           // the hypervisor's writable view of the same table
+inline constexpr u64 kM2p32 = kM2p + 256 * kGiB;      // … of the one that 32-bit guests see: u32 per frame
 inline constexpr u64 kFrameTable = slot_base(259);    // struct Frame per frame
 inline constexpr u64 kPerCpuArea = slot_base(260);    // stacks, descriptor tables and entry stubs of each CPU
 inline constexpr u64 kImage = slot_base(261);         // code, read-only data, data

@@ -35,6 +35,11 @@
 #define SEL_GUEST_CS32 0xe023
 #define SEL_GUEST_DS 0xe02b
 #define SEL_GUEST_CS64 0xe033
+// What 32-bit guests have in their place (public arch-x86/xen-x86_32.h).
+#define SEL_GUEST32_KERNEL_CS 0xe019
+#define SEL_GUEST32_KERNEL_DS 0xe021
+#define SEL_GUEST32_USER_CS 0xe02b
+#define SEL_GUEST32_USER_DS 0xe033
 #define SEL_TSS 0xe040
 #define SEL_LDT 0xe050
 

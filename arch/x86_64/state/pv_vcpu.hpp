@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a 64-bit PV vCPU is beyond its general registers: the state that the PV hypercalls set and that entry
+// What a PV vCPU is beyond its general registers: the state that the PV hypercalls set and that entry
 // and exit code uses. Offsets that entry code relies on are checked in arch/x86_64/offsets.cpp.
 #pragma once
 
@@ -22,11 +22,17 @@ struct TrapGate {
 struct PvVcpu {
     GuestRegs regs{};  // saved while the vCPU is not on a CPU
 
-    bool in_kernel = true;  // guest kernel or guest user mode: both run in ring 3, on different L4 tables
+    // Guest kernel or guest user mode. Of a 64-bit guest both run in ring 3, on different L4 tables; a 32-bit
+    // guest's kernel runs in ring 1 and needs no hypervisor to change between them, so that for one this is
+    // true only where the hypervisor has just looked.
+    bool in_kernel = true;
+    bool is_32bit = false;  // as its domain
 
     // Entry points (callback_op, or the initial context).
     u64 event_callback = 0, failsafe_callback = 0, syscall_callback = 0;
     u64 nmi_callback = 0;
+    // Their segments in a 32-bit guest. 0: the ABI's flat one.
+    u16 event_cs = 0, failsafe_cs = 0, nmi_cs = 0, syscall32_cs = 0, sysenter_cs = 0;
     bool failsafe_masks_events = false, syscall_masks_events = false;
     // System calls of 32-bit processes (CALLBACKTYPE_syscall32, _sysenter); 0: none registered.
     u64 syscall32_callback = 0, sysenter_callback = 0;
@@ -36,6 +42,9 @@ struct PvVcpu {
 
     // Address spaces: frames of type L4, each held by a type reference of this vCPU; kNoMfn if none.
     Mfn kernel_table = kNoMfn, user_table = kNoMfn;
+    // A 32-bit guest's table is of level 3 and held here; kernel_table and user_table are then the vCPU's own
+    // level 4 table, a page of the hypervisor's whose first entry leads there.
+    Mfn pae_table = kNoMfn;
     // A table that this vCPU has replaced and whose taking apart was preempted: its references are still to
     // be given up (pv/mmu_rules.hpp).
     Mfn retiring_table = kNoMfn;
