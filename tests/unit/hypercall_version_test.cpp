@@ -22,7 +22,7 @@ TEST_F(Version, NumbersAndTexts) {
     EXPECT_EQ(ask(XENVER_extraversion, at(0)), 0);
     EXPECT_STREQ(reinterpret_cast<char*>(machine.guest.data()), ".7-domus");
     EXPECT_EQ(ask(XENVER_capabilities, at(0)), 0);
-    EXPECT_STREQ(reinterpret_cast<char*>(machine.guest.data()), "xen-3.0-x86_64 ");
+    EXPECT_STREQ(reinterpret_cast<char*>(machine.guest.data()), "xen-3.0-x86_64 xen-3.0-x86_32p ");
     EXPECT_EQ(ask(XENVER_platform_parameters, at(0)), 0);
     EXPECT_EQ(get<u64>(0), 0xffff800000000000u);
     EXPECT_EQ(ask(XENVER_pagesize), 4096);
