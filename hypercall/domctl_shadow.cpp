@@ -23,6 +23,13 @@ Result<> enable(Caller& caller, Domain& d, u32 mode) {
     // Counting references and translating are for guests whose tables the hypervisor makes.
     if (mode != XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY) return fail(Error::inval);
     if (d.control.log_dirty) return fail(Error::inval);
+    if (d.is_32bit) {
+        log(Level::warning,
+            "d{}: live migration of d{} refused: the pages that a 32-bit guest writes are not logged; save and "
+            "restore it instead",
+            caller.domain.id, d.id);
+        return fail(Error::opnotsupp);
+    }
     const Result<> begun = d.dirty_log.begin(d);
     if (!begun && begun.error() != Error::nomem) return begun;
     d.control.log_dirty = true;
