@@ -150,7 +150,8 @@ Result<> domctl_set_address_size(Caller&, Domain& d, const xen_domctl_address_si
     if (arg.size != 32 || d.privileged || d.hardware) return fail(Error::inval);
     const Result<> done = core::make_32bit(d);
     if (!done)
-        guest_log(Level::warning, "d{}: too late to become a 32-bit guest: it has memory or a vCPU's context", d.id);
+        guest_log(Level::warning, "d{}: too late to become a 32-bit guest: it has memory or a vCPU's context",
+                  d.id);
     return done;
 }
 

@@ -80,7 +80,7 @@ Result<> change_pae_table(Vcpu& v, Mfn l3, Preempt preempt, bool running) {
     if (l3 != v.pv.pae_table) TRY(hold_root(v, l3, preempt));
     const Mfn old = std::exchange(v.pv.pae_table, l3);
     point_pae_root(v.pv);
-    if (running) port::load_address_space(v.pv.kernel_table);
+    if (running) port::load_address_space(v);
     return old != l3 ? retire_root(v, old, preempt) : Result<>{};
 }
 

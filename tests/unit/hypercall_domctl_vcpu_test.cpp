@@ -314,9 +314,9 @@ TEST_F(DomctlVcpu, TheExtendedContextHasTheEntriesOf32BitCalls) {
 TEST_F(DomctlVcpu, TheDirtyLogOf32BitGuestsIsRefused) {
     op.u.shadow_op = {};
     op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
-    find_domain(DomId(9))->is_32bit = true;
+    core::find_domain(DomId(9))->is_32bit = true;
     EXPECT_EQ(call(XEN_DOMCTL_shadow_op, 9), -EOPNOTSUPP);
-    find_domain(DomId(9))->is_32bit = false;
+    core::find_domain(DomId(9))->is_32bit = false;
 }
 
 TEST_F(DomctlVcpu, TheDirtyLogIsExactAndPreemptible) {
