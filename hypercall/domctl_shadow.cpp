@@ -25,7 +25,8 @@ Result<> enable(Caller& caller, Domain& d, u32 mode) {
     if (d.control.log_dirty) return fail(Error::inval);
     if (d.is_32bit) {
         log(Level::warning,
-            "d{}: live migration of d{} refused: the pages that a 32-bit guest writes are not logged; save and "
+            "d{}: live migration of d{} refused: the pages that a 32-bit guest writes are not logged; save "
+            "and "
             "restore it instead",
             caller.domain.id, d.id);
         return fail(Error::opnotsupp);

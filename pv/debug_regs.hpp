@@ -9,7 +9,8 @@ namespace domus::pv {
 
 // Checks and stores the value, with its reserved bits set as the CPU has them. EPERM: a breakpoint at an
 // address that is not the guest's, I/O breakpoints without CR4.DE, or general detection; ENODEV: a
-// number above 7; EINVAL: 4 or 5 with CR4.DE, or a bit above 31 in registers 6 and 7. Nothing is stored on error.
+// number above 7; EINVAL: 4 or 5 with CR4.DE, or a bit above 31 in registers 6 and 7. Nothing is stored on
+// error.
 Result<> set_debug_reg(PvVcpu& pv, u32 reg, u64 value);
 
 // The value as the guest set it; register 6 is as last stored. EINVAL: no such register.

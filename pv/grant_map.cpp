@@ -35,7 +35,8 @@ GrantResult<Mfn> table_at(const Vcpu& v, u64 host_addr, bool by_pte) {
 }
 
 // The entry for a request (flags GNTMAP_*, public grant_table.h). Accessed and dirty, so that the CPU need
-// not write to it; never to be executed. Whether user mode sees it is its level 4 tables' matter, or a 32-bit kernel's to say.
+// not write to it; never to be executed. Whether user mode sees it is its level 4 tables' matter, or a 32-bit
+// kernel's to say.
 Pte entry_for(bool is_32bit, Mfn frame, u32 flags) {
     u64 bits = Pte::kPresent | Pte::kAccessed | Pte::kDirty | Pte::kNoExecute;
     if (!is_32bit || (flags & GNTMAP_application_map) != 0) bits |= Pte::kUser;
@@ -60,8 +61,8 @@ GrantResult<> enter(Vcpu& v, GrantMapping& m, u64 host_addr, u32 flags) {
     const Mfn at = TRY(table_at(v, host_addr, by_pte));
     auto table = lock_l1(*v.domain, at);
     if (!table) return refuse(GrantStatus::bad_virt_addr);
-    if (!set_l1_entry(*table, index_of(host_addr, by_pte), entry_for(v.pv.is_32bit, Mfn(m.frame), flags), m.granter->id,
-                      table_rules(*v.domain, Preempt::no)))
+    if (!set_l1_entry(*table, index_of(host_addr, by_pte), entry_for(v.pv.is_32bit, Mfn(m.frame), flags),
+                      m.granter->id, table_rules(*v.domain, Preempt::no)))
         return refuse(GrantStatus::general_error);
     m.table = static_cast<u32>(at.v);
     m.host_addr = host_addr;

@@ -29,6 +29,8 @@ def run_case(case: Case, hypervisor: str, seed: int, slowness: float) -> str | N
         return None
     except (Failed, Ended) as problem:
         return f"{problem}. The whole log: {context.log}"
+    except Exception as problem:  # a mistake in the test costs this test, not those after it
+        return f"the test itself broke: {type(problem).__name__}: {problem}. The whole log: {context.log}"
 
 
 def run(cases: list[Case], hypervisor: str, seed: int, slowness: float) -> tuple[int, int]:

@@ -23,7 +23,7 @@ EXECUTE_DATA = bytes.fromhex("ffe4")  # jmp *%rsp
 CALL_ITSELF = bytes.fromhex("e8fbffffff")
 LOSE_THE_STACK = bytes.fromhex("31e450")  # xor %esp, %esp; push %rax
 
-PLACE = "hypercall::dispatch"
+PLACE = "pv::iret"
 
 
 def report(text: str) -> list[str]:

@@ -53,7 +53,8 @@ u64 place_code(Random& r, const u8* bytes, usize count) {
     // Near the end of the page now and then: the next one is not there.
     const u64 offset = r.one_in(8) ? kPageSize - 1 - r.below(16) : r.below(kPageSize - 64);
     const u64 room = kPageSize - offset;
-    // UD2s right behind it: what an earlier run has left there must not be executed, least of all in kernel mode.
+    // UD2s right behind it: what an earlier run has left there must not be executed, least of all in kernel
+    // mode.
     for (usize i = 0; i < 48 && i < room; i++)
         page[offset + i] = i < count ? bytes[i] : ((i - count) % 2 == 0 ? 0x0f : 0x0b);
     return kCode + this_cpu().id * 2 * kPageSize + offset;
