@@ -112,7 +112,7 @@ Attempt<> Builder::take_frames() {
 void Builder::set_frame(Gfn pfn, Mfn m) {
     constexpr u64 kPerPage = kPageSize / sizeof(u64);
     const u64 at = pfn.v / kPerPage;
-    if (at != list_page_at_) {
+    if (list_page_ == nullptr || at != list_page_at_) {
         list_page_at_ = at;
         list_page_ = reinterpret_cast<u64*>(page(l_.frame_list_frames.start + at));
     }

@@ -100,6 +100,9 @@ Result<> make_32bit(Domain& d) {
         // Pages are charged under this lock.
         LockGuard guard(d.pages.lock);
         if (used || d.pages.total != 0 || d.events.fifo.load() != nullptr) return fail(Error::access);
+        // A mirror takes its roots for tables of the guest's. A 32-bit vCPU's root is ours, and changes
+        // without the mirror's hearing of it: what the guest gave up would stay in its reach.
+        if (d.control.log_dirty || d.dirty_log.on()) return fail(Error::access);
         d.is_32bit = true;
     }
     for_each_vcpu(d, [](Vcpu& v) {

@@ -16,6 +16,7 @@ enum class GrantStatus : s16 {
     bad_virt_addr = GNTST_bad_virt_addr,
     bad_dev_addr = GNTST_bad_dev_addr,
     permission_denied = GNTST_permission_denied,
+    address_too_big = GNTST_address_too_big,
     bad_page = GNTST_bad_page,
     bad_copy_arg = GNTST_bad_copy_arg,
     eagain = GNTST_eagain,

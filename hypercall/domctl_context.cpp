@@ -11,6 +11,7 @@
 #include "mm/box.hpp"
 #include "port/context.hpp"
 #include "pv/address.hpp"
+#include "pv/descriptors.hpp"
 #include "pv/vm_assist.hpp"
 
 namespace domus::hypercall {
@@ -58,6 +59,10 @@ Result<> domctl_get_ext_vcpucontext(Caller&, Domain& d, xen_domctl_ext_vcpuconte
     arg.sysenter_callback_eip = v->pv.sysenter_callback;
     arg.syscall32_disables_events = v->pv.syscall32_masks_events;
     arg.sysenter_disables_events = v->pv.sysenter_masks_events;
+    if (d.is_32bit) {  // kernels of 64 bits have one code segment
+        arg.syscall32_callback_cs = v->pv.syscall32_cs;
+        arg.sysenter_callback_cs = v->pv.sysenter_cs;
+    }
     return {};
 }
 
@@ -71,6 +76,11 @@ Result<> domctl_set_ext_vcpucontext(Caller& caller, Domain& d, const xen_domctl_
     v.pv.sysenter_callback = arg.sysenter_callback_eip;
     v.pv.syscall32_masks_events = arg.syscall32_disables_events != 0;
     v.pv.sysenter_masks_events = arg.sysenter_disables_events != 0;
+    if (d.is_32bit) {
+        const auto selector = [](u16 cs) { return cs == 0 ? u16{0} : pv::guest_selector(true, cs); };
+        v.pv.syscall32_cs = selector(arg.syscall32_callback_cs);
+        v.pv.sysenter_cs = selector(arg.sysenter_callback_cs);
+    }
     return {};
 }
 

@@ -48,8 +48,8 @@ struct Siblings {
 };
 Siblings count_siblings() {
     const CpuTopology first = port::cpu_topology(CpuId(0));
-    Siblings s;
-    for (CpuId cpu{0}; cpu.v < port::cpu_count(); ++cpu) {
+    Siblings s{.core = 1, .socket = 1};
+    for (CpuId cpu{1}; cpu.v < port::cpu_count(); ++cpu) {
         const CpuTopology t = port::cpu_topology(cpu);
         if (t.socket != first.socket) continue;
         s.socket++;

@@ -139,7 +139,7 @@ void add_capability(std::string_view name) {
 u32 features(const Domain& d, u32 submap) {
     if (submap != 0) return 0;
     const auto bit = [](unsigned n) { return 1u << n; };
-    // What every 64-bit PV domain gets, as measured on the reference. Page and descriptor tables are
+    // What every PV domain gets, as measured on the reference. Page and descriptor tables are
     // validated, hence not writable; "direct mapped" because a PV guest handles machine frames itself.
     u32 f = bit(XENFEAT_pae_pgdir_above_4gb) | bit(XENFEAT_mmu_pt_update_preserve_ad) |
             bit(XENFEAT_highmem_assist) | bit(XENFEAT_gnttab_map_avail_bits) |

@@ -23,8 +23,8 @@ struct Wire {
     static_assert(std::is_same_v<L, Layout64> || same_in_32<T>,
                   "how does a 32-bit guest lay this structure out?");
     using Type = T;
-    static const T& widen(const Type& t) { return t; }
-    static const Type& narrow(const T& t) { return t; }
+    static T widen(const Type& t) { return t; }
+    static Type narrow(const T& t) { return t; }
 };
 
 // Reads and writes a structure at a guest's address. EFAULT.

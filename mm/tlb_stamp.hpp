@@ -10,7 +10,7 @@
 namespace domus {
 
 // The moment that a stamp, taken not later than `now`, stands for: never before the true one.
-constexpr u64 stamped_at(u64 now, u32 stamp) { return now - static_cast<u32>(static_cast<u32>(now) - stamp); }
+constexpr u64 stamped_at(u64 now, u32 stamp) { return now - (static_cast<u32>(now) - stamp); }
 
 // Has a CPU whose last complete flush was at `flushed_at` flushed since a frame got its stamp?
 constexpr bool flushed_after(u64 flushed_at, u64 now, u32 stamp) {

@@ -68,7 +68,7 @@ void general_protection(Vcpu& v, GuestRegs& regs) {
     if (software_interrupt<G>(v, regs)) return;
     if (regs.error_code != 0)
         return inject_trap_as<G>(v, regs, static_cast<u8>(Trap::general_protection), regs.error_code);
-    core::trace(TRC_PV_EMULATE_PRIVOP | TRC_64_FLAG, u64{regs.rip});
+    core::trace(TRC_PV_EMULATE_PRIVOP | TRC_64_FLAG, regs.rip);
     act<G>(v, regs, emulate_privileged(v, regs));
 }
 
@@ -90,7 +90,7 @@ void page_fault(Vcpu& v, GuestRegs& regs, u64 address) {
         const EmulateResult result = emulate_pte_write(v, regs, Vaddr(address));
         if (result.action != EmulateResult::Action::none) return act<G>(v, regs, result);
     }
-    core::trace(TRC_PV_PAGE_FAULT | TRC_64_FLAG, u64{regs.rip}, address, static_cast<u32>(regs.error_code));
+    core::trace(TRC_PV_PAGE_FAULT | TRC_64_FLAG, regs.rip, address, regs.error_code);
     inject_page_fault_as<G>(v, regs, regs.error_code, address);
 }
 
@@ -188,7 +188,8 @@ void guest_sysenter(Vcpu& v, GuestRegs& regs) {
 
 void guest_failsafe(Vcpu& v, GuestRegs& regs) {
     // A 32-bit guest chooses the segments of its handlers. If this one cannot be entered either, nothing can.
-    if (v.pv.is_32bit && regs.rip == v.pv.failsafe_callback) {
+    // Handlers are in ring 1; a program may run at the same offset of a segment of its own.
+    if (v.pv.is_32bit && (regs.cs & 3) == 1 && regs.rip == v.pv.failsafe_callback) {
         guest_log(Level::error,
                   "d{}v{}: the failsafe handler at {:x}:{:x} cannot be entered: the domain is crashed",
                   v.domain->id, v.id, regs.cs, regs.rip);

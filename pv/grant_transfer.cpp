@@ -2,6 +2,7 @@
 // The steps of a transfer: announce it in the entry, let the page change hands, and complete the entry.
 #include "pv/grant_transfer.hpp"
 
+#include "abi/xen32.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
 #include "core/grant_pin.hpp"
@@ -58,6 +59,8 @@ GrantResult<> receive(Domain& to, u32 ref, DomId giver, Mfn page, bool& theirs) 
             core::load_shared<u32>(version == 1 ? core::entry_v1(g, ref) : core::entry_v2(g, ref));
         TRY(core::grant_machine::judge_transfer(static_cast<u16>(header), static_cast<u16>(header >> 16),
                                                 giver));
+        // A 32-bit guest cannot find a page that its machine-to-physical table ends before.
+        if (to.is_32bit && page.v >= abi32::kM2pEntries) return refuse(GrantStatus::address_too_big);
         if (!core::add_pages(to, page, 1)) return refuse(GrantStatus::general_error);
         theirs = true;
         told = announce(g, version, ref, giver, page);

@@ -281,7 +281,7 @@ constexpr auto kCommands = [] {
               name == nullptr ? "unknown" : name, op.arg1.mfn, e);
 }
 
-const mmuext_op_t& wide(const mmuext_op_t& op) { return op; }
+mmuext_op_t wide(const mmuext_op_t& op) { return op; }
 mmuext_op_t wide(const abi32::MmuextOp& op) {
     mmuext_op_t w{};
     w.cmd = op.cmd;

@@ -96,6 +96,8 @@ class Emulator {
     // INS and OUTS, flat segments. One element at a time; a repeated one gives way to pending work with RIP
     // still on it.
     EmulateResult string_io(bool wide, bool out) {
+        // A 32-bit guest's programs share their kernel's tables, and our copies do not ask for the user bit.
+        if (v_.pv.is_32bit && !v_.pv.in_kernel) return refused();
         const unsigned bytes = io_bytes(wide);
         const u16 port = static_cast<u16>(r_.rdx);
         if (!port_allowed(v_, port, bytes)) return refused();

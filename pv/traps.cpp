@@ -13,7 +13,10 @@ Result<> set_trap(PvVcpu& pv, const trap_info_t& info) {
     if (!canonical(info.address)) return fail(Error::inval);
     TrapGate& gate = pv.traps[info.vector];
     // NMIs have one handler, whether it is set as this gate (as Linux does) or as a callback.
-    if (info.vector == static_cast<u8>(Trap::nmi)) pv.nmi_callback = info.address;
+    if (info.vector == static_cast<u8>(Trap::nmi)) {
+        pv.nmi_callback = info.address;
+        pv.nmi_cs = info.cs == 0 ? u16{0} : guest_selector(pv.is_32bit, info.cs);
+    }
     if (info.address == 0 && info.cs == 0) {
         gate = {};
         return {};
@@ -28,6 +31,7 @@ Result<> set_trap(PvVcpu& pv, const trap_info_t& info) {
 void clear_traps(PvVcpu& pv) {
     std::fill_n(pv.traps, kTrapCount, TrapGate{});
     pv.nmi_callback = 0;
+    pv.nmi_cs = 0;
 }
 
 Result<> register_callback(PvVcpu& pv, u16 type, u16 flags, u64 address, u16 cs) {

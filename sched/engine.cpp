@@ -354,7 +354,7 @@ Decision Engine::choose_locked(Cpu& cpu, Queue& q, Nanos now, u32& also) {
     Decision d;
     if (online)
         d = q.pool->policy->pick(q, cpu, current, now);
-    else if (previous != nullptr)
+    else if (previous != nullptr && q.pool != nullptr)
         q.pool->policy->stop(q, cpu, now);
     cpu.deadline = d.deadline;
     if (online) keep_watch(cpu, q, d);

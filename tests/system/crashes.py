@@ -56,6 +56,13 @@ def check_end(vm: Machine, context: Context, stays: bool):
     expect(vm.text[said:].strip() == "", f"it went on to say {vm.text[said:]!r}")
 
 
+def last_report(vm: Machine, context: Context, stays: bool) -> list[str]:
+    """Waits for the report and for what must follow it; returns the report's lines."""
+    vm.expect(END, context.limit(60))
+    check_end(vm, context, stays)
+    return report(vm.text)
+
+
 def faults(code: bytes, first: str, more: tuple[str, ...] = (), running: bool = False, stays: bool = False,
            frames: tuple[str, ...] = (PLACE, "syscall_entry")):
     """Makes the test of one fault: when dom0 starts, or with `running` when it is up and busy on both CPUs."""
@@ -76,9 +83,7 @@ def faults(code: bytes, first: str, more: tuple[str, ...] = (), running: bool = 
             debugger.write(address, code)
             debugger.detach()
             vm.expect(BEGIN, context.limit(60))
-            vm.expect(END, context.limit(60))
-            check_end(vm, context, stays)
-            lines = report(vm.text)
+            lines = last_report(vm, context, stays)
         has(lines, first)
         for pattern in more:
             has(lines, pattern)
@@ -111,9 +116,7 @@ def early(place: str):
             debugger.run_to(address)
             debugger.write(address, UNDEFINED)
             debugger.detach()
-            vm.expect(END, context.limit(60))
-            check_end(vm, context, False)
-            lines = report(vm.text)
+            lines = last_report(vm, context, False)
         has(lines, r"Domus has crashed: invalid opcode .* on CPU 0 -----$")
         has(lines, rf"^  [0-9a-f]{{16}}  {place}\+0x0$")
         has(lines, r"^No guest was running")
@@ -144,9 +147,7 @@ def nmi_fatal(context: Context):
         vm.type("while :; do :; done & while :; do :; done & while :; do :; done &\n")
         vm.expect(r"dom0# $", context.limit(20))
         vm.qmp("inject-nmi")
-        vm.expect(END, context.limit(60))
-        check_end(vm, context, False)
-        lines = report(vm.text)
+        lines = last_report(vm, context, False)
     has(lines, r"Domus has crashed: NMI \(vector 2, error code 0\) on CPU [0-3] -----$")
     has(lines, r"^Last events on CPU [0-9]+:", 3)
 
@@ -159,9 +160,7 @@ def machine_check(broadcast: bool, stays: bool):
             # Bank 1; valid, uncorrected, enabled, with an address, context corrupt; an error of the bus.
             said = vm.monitor(f"mce {'-b ' if broadcast else ''}1 1 0xb600000000000800 0x4 0x12345678 0")
             expect(said.strip() == "", f"QEMU does not raise the machine check: {said}")
-            vm.expect(END, context.limit(60))
-            check_end(vm, context, stays)
-            lines = report(vm.text)
+            lines = last_report(vm, context, stays)
         has(lines, r"Domus has crashed: machine check \(vector 18, error code 0\) on CPU [01] -----$")
         has(lines, r"Machine check on CPU [01]: [0-9]+ banks, global status")
         if not broadcast:
@@ -175,9 +174,7 @@ def dom0_crashes(stays: bool):
         with Machine(context.config(hypervisor_options="noreboot" if stays else ""), context.log) as vm:
             prompt(vm, context)
             vm.type("echo c > /proc/sysrq-trigger\n")
-            vm.expect(END, context.limit(60))
-            check_end(vm, context, stays)
-            lines = report(vm.text)
+            lines = last_report(vm, context, stays)
             expect("Kernel panic" in vm.text, "dom0 itself did not say why")
         has(lines, r"^----- Dom0 has crashed -----$")
         has(lines, r"^Its vCPU [0-9]+ said so, on CPU [0-9]+, in kernel mode:$")

@@ -7,7 +7,7 @@ import subprocess
 from qemu.machine import Machine
 from system.boots import SVM, prompt
 from system.case import Case, Context, expect
-from system.crashes import END, check_end, has, report
+from system.crashes import has, last_report
 from system.debugger import Debugger, symbols
 
 PRESENT, WRITABLE, USER, LARGE, NO_EXECUTE = 1, 2, 4, 0x80, 1 << 63
@@ -114,9 +114,7 @@ def smap_refuses(context: Context):
         expect(register(vm.monitor("info registers"), "CR4") & CR4_SMAP != 0, "CR4.SMAP is off")
         debugger.set_registers(rip=at + 3)
         debugger.detach()
-        vm.expect(END, context.limit(60))
-        check_end(vm, context, False)
-        lines = report(vm.text)
+        lines = last_report(vm, context, False)
     has(lines, r"page fault \(vector 14, error code [13]\)")
     has(lines, r"^Faulting address .*: guest memory, touched outside of the copy routines \(SMAP\)")
     has(lines, r"^  [0-9a-f]{16}  raw_copy\+0x")
@@ -165,9 +163,7 @@ def smep_refuses(context: Context):
         debugger.run_to(symbols(context.hypervisor)["syscall_entry"])
         debugger.set_registers(rip=debugger.registers()["rcx"])  # where SYSCALL came from
         debugger.detach()
-        vm.expect(END, context.limit(60))
-        check_end(vm, context, False)
-        lines = report(vm.text)
+        lines = last_report(vm, context, False)
     has(lines, r"page fault \(vector 14, error code 11\)")
     has(lines, r"^Faulting address .*: guest memory, which the hypervisor never executes \(SMEP\)")
 

@@ -62,13 +62,8 @@ class CpuPools : public SysctlTest {
     }
 
     s64 domctl(u32 command, u16 id, xen_domctl_t& d) {
-        d.cmd = command;
         d.domain = id;
-        d.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-        put(kOp, d);
-        const s64 result = run(__HYPERVISOR_domctl, at(kOp));
-        d = get<xen_domctl_t>(kOp);
-        return result;
+        return control(__HYPERVISOR_domctl, XEN_DOMCTL_INTERFACE_VERSION, command, d);
     }
     struct Sets {
         u64 hard = 0, soft = 0;

@@ -264,6 +264,11 @@ TEST_F(Guest32Calls, WidthIsForLife) {
     Domain& late = make_domain(9, 1);
     ASSERT_TRUE(core::vcpu_initialise(late, VcpuId(0), nullptr));
     EXPECT_ERROR(core::make_32bit(late), access);
+    Domain& logged = make_domain(10, 1);
+    ASSERT_TRUE(logged.dirty_log.begin(logged));
+    EXPECT_ERROR(core::make_32bit(logged), access);
+    logged.dirty_log.end(logged);
+    EXPECT_TRUE(core::make_32bit(logged));
     EXPECT_TRUE(core::make_32bit(guest)) << "it is one";
     EXPECT_TRUE(caller32.pv.is_32bit);
 }

@@ -17,6 +17,7 @@
 #include "pv/gdt.hpp"
 #include "pv/guest_cr2.hpp"
 #include "pv/iret.hpp"
+#include "pv/traps.hpp"
 #include "unit/hypercall_fixture.hpp"
 
 namespace domus {
@@ -99,6 +100,46 @@ TEST_F(Guest32Machine, FailsafeFrame) {
     // It cannot be entered itself: no third attempt, no endless loop.
     upcall::guest_failsafe(v, regs);
     EXPECT_NE(fakes::pv_hw.crashes, 0u);
+}
+
+TEST_F(Guest32Machine, AProgramAtTheHandlersOffsetIsNotTheHandler) {
+    v.pv.failsafe_callback = 0xc0300000;
+    in_user();
+    regs.rip = v.pv.failsafe_callback;  // by a segment of its own
+    upcall::guest_failsafe(v, regs);
+    EXPECT_EQ(fakes::pv_hw.crashes, 0u);
+    EXPECT_EQ(regs.cs & 3, 1u);
+}
+
+// One address space holds kernel and programs, and our copies would reach the kernel's part.
+TEST_F(Guest32Machine, ProgramsHaveNoStringInput) {
+    constexpr u64 kCode = 0x100, kTarget = 0x200;
+    constexpr u8 kInsd[] = {0x6d};
+    put(kCode, kInsd);
+    const auto attempt = [&] {
+        put(kTarget, u32{0x12345678});
+        regs.rip = fakes::Machine::guest_base + kCode;
+        regs.rdi = fakes::Machine::guest_base + kTarget;
+        regs.rdx = 0x80;
+        regs.rflags = kFlagFixed;
+        v.pv.iopl = 3;
+        v.pv.in_kernel = (regs.cs & 3) == 1;
+        return pv::emulate_privileged(v, regs).action;
+    };
+    EXPECT_EQ(attempt(), pv::EmulateResult::Action::done);
+    EXPECT_NE(get<u32>(kTarget), 0x12345678u);
+    in_user();
+    EXPECT_EQ(attempt(), pv::EmulateResult::Action::inject);
+    EXPECT_EQ(get<u32>(kTarget), 0x12345678u);
+}
+
+TEST_F(Guest32Machine, TheNmiGateNamesItsSegment) {
+    ASSERT_TRUE(pv::set_trap(v.pv, {.vector = 2, .flags = 0, .cs = 0x51, .address = 0xc0400000}));
+    EXPECT_EQ(v.pv.nmi_callback, 0xc0400000u);
+    EXPECT_EQ(v.pv.nmi_cs, 0x51u);
+    pv::clear_traps(v.pv);
+    EXPECT_EQ(v.pv.nmi_callback, 0u);
+    EXPECT_EQ(v.pv.nmi_cs, 0u);
 }
 
 TEST_F(Guest32Machine, NoStackNoHandler) {

@@ -311,6 +311,22 @@ TEST_F(DomctlVcpu, TheExtendedContextHasTheEntriesOf32BitCalls) {
     EXPECT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), -ESRCH);
 }
 
+TEST_F(DomctlVcpu, TheExtendedContextOf32BitGuestsHasTheSegments) {
+    Domain& d = *core::find_domain(DomId(9));
+    d.is_32bit = true;
+    auto& ext = op.u.ext_vcpucontext;
+    ext.vcpu = 1;
+    ASSERT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), 0);
+    EXPECT_EQ(ext.sysenter_callback_cs, 0u);
+    ext.sysenter_callback_cs = 0x60;  // ring 0 asked for: ring 1 it is
+    ext.syscall32_callback_cs = 0x71;
+    ASSERT_EQ(call(XEN_DOMCTL_set_ext_vcpucontext, 9), 0);
+    ASSERT_EQ(call(XEN_DOMCTL_get_ext_vcpucontext, 9), 0);
+    EXPECT_EQ(ext.sysenter_callback_cs, 0x61u);
+    EXPECT_EQ(ext.syscall32_callback_cs, 0x71u);
+    d.is_32bit = false;
+}
+
 TEST_F(DomctlVcpu, TheDirtyLogOf32BitGuestsIsRefused) {
     op.u.shadow_op = {};
     op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;

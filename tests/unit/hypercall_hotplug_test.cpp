@@ -22,12 +22,7 @@ class Hotplug : public CpuPools {
         return sysctl(XEN_SYSCTL_cpu_hotplug, s);
     }
     s64 platform_call(u32 command, xen_platform_op_t& p) {
-        p.cmd = command;
-        p.interface_version = XENPF_INTERFACE_VERSION;
-        put(kOp, p);
-        const s64 result = run(__HYPERVISOR_platform_op, at(kOp));
-        p = get<xen_platform_op_t>(kOp);
-        return result;
+        return control(__HYPERVISOR_platform_op, XENPF_INTERFACE_VERSION, command, p);
     }
     s64 power(u32 command, u32 cpu, u32& value) {
         xen_sysctl_t s{};
