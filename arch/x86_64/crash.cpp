@@ -305,7 +305,9 @@ void report_dom0_crash() {
 
 // Takes no lock and says nothing: it may have interrupted whoever holds one. The exit path does the rest.
 void handle_nmi(GuestRegs& regs) {
-    if (reporter.load() != kNobody) wait_for_the_end();
+    const u32 speaker = reporter.load();
+    if (speaker == port::this_cpu().v) return;  // the report goes on, and the reboot after it
+    if (speaker != kNobody) wait_for_the_end();
     if (nmi_policy == NmiPolicy::fatal) crash_on_exception(regs, 0);
     nmis.fetch_add(1, std::memory_order_relaxed);
     port::raise_work(port::Work::nmi);

@@ -40,7 +40,7 @@ struct Board : fakes::IoBus {
 
     u64 mmio_read(const volatile void* at, unsigned size) override {
         const auto* p = static_cast<const volatile u8*>(at);
-        if (p == io_page + 0x10) return index == 1 ? 0x00170011 : rte[index - 0x10];
+        if (p == io_page + 0x10) return index == 1 ? version : rte[index - 0x10];
         return IoBus::mmio_read(at, size);
     }
     void mmio_write(volatile void* at, unsigned size, u64 v) override {
@@ -78,7 +78,8 @@ struct Board : fakes::IoBus {
     alignas(4096) u32 local[1024] = {};
     alignas(4096) u32 msix[1024] = {};
     u8 config[256];
-    u32 rte[48] = {};
+    u32 rte[240] = {};
+    u32 version = 0x00170011;  // 24 pins
     u32 index = 0, address = 0x80000000;
     int eois = 0;
     std::vector<u64> ipis;
@@ -187,7 +188,7 @@ TEST_F(IrqTableTest, EdgeWhileMaskedIsReplayed) {
 
 TEST_F(IrqTableTest, AffinityMovesWithTheNextInterrupt) {
     const IrqId irq = gsi(4, Trigger::edge);
-    ASSERT_TRUE(table.set_affinity(irq, CpuId(1)));  // masked: at once
+    ASSERT_TRUE(table.set_affinity(irq, CpuId(1)));  // never unmasked: at once
     EXPECT_EQ(table.line(irq).cpu, CpuId(1));
     table.unmask(irq);
     EXPECT_EQ(hw.entry(4) >> 56, 5u);
@@ -212,6 +213,61 @@ TEST_F(IrqTableTest, AffinityMovesWithTheNextInterrupt) {
     EXPECT_EQ(table.set_affinity(irq, CpuId(2)).error(), Error::nospc)
         << "APIC IDs from 255 on are out of reach";
     EXPECT_EQ(table.set_affinity(irq, CpuId(3)).error(), Error::inval);
+}
+
+// An edge that CPU 0 has accepted before the line was masked must still reach the handler.
+TEST_F(IrqTableTest, EdgeOnItsWayOutlivesAMoveWhileMasked) {
+    const IrqId irq = gsi(4, Trigger::edge);
+    table.unmask(irq);
+    table.mask(irq);
+    table.deliver(CpuId(0), vector_of(irq));
+    table.unmask(irq);  // sends it to CPU 0 again
+    ASSERT_EQ(hw.ipis.size(), 1u);
+    const u8 sent = vector_of(irq);
+    table.mask(irq);
+    lines[irq.v].hardware_masked = true;
+    ASSERT_TRUE(table.set_affinity(irq, CpuId(1)));
+    table.deliver(CpuId(0), sent);
+    table.unmask(irq);
+    ASSERT_EQ(hw.ipis.size(), 2u) << "remembered and replayed, at the new place";
+    EXPECT_EQ(hw.ipis[1] >> 56, 5u);
+    table.deliver(CpuId(1), vector_of(irq));
+    EXPECT_EQ(fired, (std::vector<u32>{4}));
+}
+
+// Remote IRR of the pin is cleared by the EOI for the vector that it was sent with.
+TEST_F(IrqTableTest, LevelOnItsWayArrivesWhereItWasSent) {
+    const IrqId irq = gsi(10, Trigger::level);
+    table.unmask(irq);
+    const u8 sent = vector_of(irq);
+    table.mask(irq);
+    ASSERT_TRUE(table.set_affinity(irq, CpuId(1)));
+    EXPECT_EQ(hw.entry(10) & 0xff, sent);
+    EXPECT_EQ(hw.entry(10) >> 56, 4u);
+    EXPECT_EQ(vectors[0].line[sent].load(), irq.v);
+}
+
+TEST_F(IrqTableTest, MsiWithoutMaskIsNeverQuiet) {
+    hw.put16(0x52, 0x0084);  // no mask bits
+    IrqId irqs[1];
+    ASSERT_TRUE(table.allocate_msi({kDevice}, irqs));
+    ASSERT_TRUE(table.attach(irqs[0], {record, nullptr}));
+    const u8 v = vector_of(irqs[0]);
+    ASSERT_TRUE(table.set_affinity(irqs[0], CpuId(1)));
+    table.deliver(CpuId(0), v);  // sent before the move
+    table.unmask(irqs[0]);
+    ASSERT_EQ(hw.ipis.size(), 1u);
+    table.deliver(CpuId(1), vector_of(irqs[0]));
+    EXPECT_EQ(fired.size(), 1u);
+}
+
+TEST(IoApicTest, MorePinsThanTheIndexReaches) {
+    Board hw;
+    IoApic a;
+    hw.version = 119u << 16 | 0x11;
+    EXPECT_TRUE(a.init(hw.io_page, Gsi(0)));
+    hw.version = 120u << 16 | 0x11;
+    EXPECT_EQ(a.init(hw.io_page, Gsi(0)).error(), Error::nodev);
 }
 
 TEST_F(IrqTableTest, LevelLineMovesMaskedAndStaysHeld) {

@@ -28,7 +28,8 @@ Result<> IoApic::init(volatile void* page, Gsi first) {
     const u32 version = read(kVersion);
     if (version == ~u32{0}) return fail(Error::nodev);
     pins_ = (version >> 16 & 0xff) + 1;
-    if (pins_ > 240) return fail(Error::nodev);  // the index register could not reach them
+    // Two words an entry from index 0x10 on, and the index has 8 bits.
+    if (pins_ > (0x100 - kRedirection) / 2) return fail(Error::nodev);
     for (u32 pin = 0; pin < pins_; pin++) set(pin, {});
     return {};
 }

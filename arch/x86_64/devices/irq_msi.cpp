@@ -71,6 +71,8 @@ Result<> IrqTable::allocate_msi(const MsiRequest& request, std::span<IrqId> out)
         l.trigger = Trigger::edge;
         l.polarity = Polarity::high;
         l.masked = l.hardware_masked = true;
+        // Without a mask bit the device may send as soon as it is told where to.
+        l.opened = !msix && !place.maskable;
         l.in_service = l.replay = l.move_wanted = l.claimed = false;
         l.old_vector = 0;
         l.deliveries = 0;

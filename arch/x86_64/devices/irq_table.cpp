@@ -119,7 +119,7 @@ Result<IrqId> IrqTable::allocate_gsi(Gsi gsi) {
         TRY(taken);
         l.kind = Kind::gsi;
         l.masked = l.hardware_masked = true;
-        l.in_service = l.replay = false;
+        l.opened = l.in_service = l.replay = false;
         program(gsi.v);
     }
     return IrqId(gsi.v);
@@ -171,6 +171,7 @@ void IrqTable::unmask(IrqId irq) {
     LockGuard guard(l.lock);
     if (l.kind == Kind::free) return;
     l.masked = false;
+    l.opened = true;
     if (!l.in_service) hardware_mask(irq.v, false);
     if (std::exchange(l.replay, false)) c_.apic->send(c_.apic_id(l.cpu), l.vector);
 }
@@ -209,8 +210,10 @@ Result<> IrqTable::set_affinity(IrqId irq, CpuId cpu) {
     if (l.kind == Kind::free) return fail(Error::inval);
     if (l.group_size != 1) return fail(Error::opnotsupp);  // the messages of one device go to one CPU
     if (l.move_wanted ? l.move_to == cpu : l.cpu == cpu) return {};
-    if (l.masked && l.hardware_masked && !l.in_service && !l.replay) {
-        // Nothing can be on its way.
+    if (!l.opened) {
+        // Nothing can be on its way. Of a line that was open once that is never sure, even when it is masked
+        // now: an edge that is accepted by the old CPU already would be lost, and a level-triggered pin whose
+        // remote IRR is set waits for an EOI with the old vector (82093AA, 3.2.4).
         const CpuId from = l.cpu;
         u8 old = l.vector;
         TRY(move_now(irq.v, cpu));

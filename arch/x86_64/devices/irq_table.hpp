@@ -32,6 +32,7 @@ struct IrqLine {
     bool claimed = false;  // the hypervisor's own
     bool masked = true;    // as irq_mask() and irq_unmask() left it
     bool hardware_masked = true;
+    bool opened = false;      // an interrupt may have been sent since the line was given out
     bool in_service = false;  // level-triggered, waits for irq_eoi()
     bool replay = false;      // an edge came while masked
     u8 vector = 0;            // 0: none
