@@ -113,6 +113,8 @@ u64 some_arena_address(Random& r) {
     return kArena + page * kPageSize + (r.one_in(4) ? r.below(kPageSize) : 0);
 }
 
+u64 some_unmapped_address(Random& r) { return kArena + kArenaBytes + r.below(kArenaBytes); }
+
 u64 some_address(Random& r) {
     const u64 half = reinterpret_cast<u64>(scratch()) + kScratchHalf;
     switch (r.below(8)) {

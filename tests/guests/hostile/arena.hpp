@@ -45,6 +45,8 @@ Mfn some_frame(Random& r);
 Mfn expendable_frame(Random& r);
 Pte some_entry(Random& r);
 u64 some_arena_address(Random& r);
+// Where nothing is mapped, for what is executed in kernel mode: what lies in the arena would be code there.
+u64 some_unmapped_address(Random& r);
 // An address to hand to a hypercall: of the scratch pages, the arena, the hypervisor, nowhere.
 u64 some_address(Random& r);
 u64 some_domain(Random& r);

@@ -4,6 +4,7 @@
 #include "hostile/arena.hpp"
 #include "hostile/events.hpp"
 #include "hostile/grants.hpp"
+#include "hostile/ground.hpp"
 #include "hostile/report.hpp"
 #include "lib/start.hpp"
 
@@ -116,7 +117,7 @@ Call trap_table(Random& r, Place p) {
         // A handler at an address that can never be one would end the domain at the next INT: it is ours, or
         // faults when it is entered, or is refused.
         u64 address = entry_address(vector);
-        if (r.one_in(3)) address = some_arena_address(r);
+        if (r.one_in(3)) address = some_unmapped_address(r);
         if (r.one_in(8)) address = kNoAddress | r.below(1u << 30);
         (&rows)[i] = {.vector = vector,
                       .flags = static_cast<u8>(r.next()),
@@ -252,7 +253,8 @@ Call vcpu_operation(Random& r, Place p) {
         (&arg)[0] = r.one_in(2) ? now() + r.below(10'000'000) : r.edge();
     if (kind == VCPUOP_register_runstate_memory_area || kind == VCPUOP_register_vcpu_time_memory_area)
         (&arg)[0] = r.one_in(4) ? 0 : some_arena_address(r);  // written at any time: not to our lists
-    const u64 id = static_cast<u32>(r.one_in(8) ? r.edge() : r.below(kMaxCpus));
+    u64 id = static_cast<u32>(r.one_in(8) ? r.edge() : r.below(kMaxCpus));
+    if (id == keeper()) id = 0;
     // A place for vcpu_info only where none of ours is at work.
     if (r.one_in(16)) {
         (&arg)[0] = expendable_frame(r).v;
@@ -260,7 +262,7 @@ Call vcpu_operation(Random& r, Place p) {
         return call(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, id < kMaxCpus ? id + kMaxCpus : id,
                     at(arg));
     }
-    // The first vCPU wakes the others up again.
+    // The keeper wakes the others up again.
     if (r.one_in(64) && id != 0) return call(__HYPERVISOR_vcpu_op, VCPUOP_down, id);
     return call(__HYPERVISOR_vcpu_op, kind, id, r.one_in(8) ? some_address(r) : at(arg));
 }

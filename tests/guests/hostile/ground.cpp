@@ -20,7 +20,7 @@ std::atomic<u64> by_exception{0}, by_silence{0};
 struct Seen {
     std::atomic<u64> steps{0};
     std::atomic<bool> lost{false};
-    u64 noted = 0, since = 0;  // by the one who looks: the vCPU before
+    u64 noted = 0, since = 0;  // by the keeper
 };
 Seen seen[kMaxCpus];
 
@@ -78,21 +78,32 @@ void call_back(u32 id) {
     hypercall(__HYPERVISOR_vcpu_op, VCPUOP_send_nmi, id);
 }
 
-void look_after_others(u32 id, u64 steps) {
+void note_steps(u32 id, u64 steps) {
     seen[id].steps.store(steps, std::memory_order_relaxed);
     seen[id].lost.store(false);
-    const u64 time = now();
-    const u32 next = (id + 1) % count_of_cpus;
-    if (next == id) return;
-    hypercall(__HYPERVISOR_vcpu_op, VCPUOP_up, next);
-    Seen& other = seen[next];
-    if (const u64 at = other.steps.load(std::memory_order_relaxed); at != other.noted || other.since == 0) {
-        other.noted = at;
-        other.since = time;
-    } else if (time > other.since && time - other.since > kPatience) {
-        other.since = time;
-        by_silence.fetch_add(1);
-        call_back(next);
+}
+
+u32 keeper() { return count_of_cpus; }
+
+void look_after_others(u32) {
+    for (;;) {
+        sched_poll_t pause{};
+        pause.timeout = now() + kPatience / 30;
+        hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, address(pause));
+        const u64 time = now();
+        for (u32 id = 0; id < count_of_cpus; id++) {
+            hypercall(__HYPERVISOR_vcpu_op, VCPUOP_up, id);
+            Seen& other = seen[id];
+            const u64 at = other.steps.load(std::memory_order_relaxed);
+            if (at != other.noted || other.since == 0) {
+                other.noted = at;
+                other.since = time;
+            } else if (time > other.since && time - other.since > kPatience) {
+                other.since = time;
+                by_silence.fetch_add(1);
+                call_back(id);
+            }
+        }
     }
 }
 

@@ -12,9 +12,13 @@ using namespace guest;
 using Work = void (*)(u32 id);
 void keep_ground(Work work, u32 cpus);
 
-// Called by each vCPU now and then, with a count that grows: wakes the others, and begins anew those that
-// have not called for long.
-void look_after_others(u32 id, u64 steps);
+// Called by each vCPU that works now and then, with a count that grows.
+void note_steps(u32 id, u64 steps);
+
+// The vCPU behind those that work does nothing but wake them, and begin anew those that have noted nothing
+// for long. It is to be let alone. Never returns.
+[[noreturn]] void look_after_others(u32 id);
+u32 keeper();
 
 // All that wait or are lost begin their work anew, now.
 void call_back(u32 id);

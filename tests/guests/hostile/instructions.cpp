@@ -264,9 +264,8 @@ void odd_return(Random& r) {
     frame[6] = 0x202 | (r.next() & 0xffffffff & ~u64{0x100});
     frame[7] = here.rsp;
     frame[8] = r.one_in(2) ? u64{FLAT_KERNEL_SS} : r.edge();
-    // A RIP that cannot be is refused by crashing the domain: only canonical ones, and where nothing is
-    // mapped. What lies in the arena would be executed, in kernel mode, and might lose the stack.
-    if (r.one_in(8)) frame[4] = kArena + kArenaBytes + (some_arena_address(r) - kArena);
+    // A RIP that cannot be is refused by crashing the domain: only canonical ones.
+    if (r.one_in(8)) frame[4] = some_unmapped_address(r);
     note_call(__HYPERVISOR_iret, 0);
     // TF: one step, and our handler takes it away.
     if (r.one_in(16)) frame[6] |= 0x100;

@@ -81,7 +81,7 @@ void work(u32 id) {
         one_step(r);
         if (++steps_done[id] == steps) break;
         if (step % 64 != 0) continue;
-        look_after_others(id, steps_done[id]);
+        note_steps(id, steps_done[id]);
         if (id == 0 && step % 256 == 0) {
             if (dead_canaries() != 0) panic("a canary is dead");
             if (now() > deadline && steps_done[0] >= least) over.store(true);
@@ -104,8 +104,10 @@ void guest::run(const start_info_t& info) {
     steps = option("steps", 0);
     least = option("least", 0);
     deadline = now() + option("seconds", 10) * 1'000'000'000;
-    const u64 most = option("cpus", kMaxCpus);
-    const u32 cpus = vcpu_count() < most ? vcpu_count() : static_cast<u32>(most);
+    // One is the keeper.
+    const u64 most = option("cpus", kMaxCpus - 1);
+    if (vcpu_count() < 2) panic("it takes two vCPUs");
+    const u32 cpus = vcpu_count() - 1 < most ? vcpu_count() - 1 : static_cast<u32>(most);
     cpus_started = cpus;
     say("hostile: seed {}, {} vCPUs, {} pages", seed, cpus, page_count());
     make_arena();
@@ -116,5 +118,6 @@ void guest::run(const start_info_t& info) {
     keep_ground(work, cpus);
     for (u32 id = 1; id < cpus; id++)
         if (const s64 r = start_vcpu(id, work); r != 0) panic("vCPU {} does not start: {}", id, r);
+    if (const s64 r = start_vcpu(cpus, look_after_others); r != 0) panic("the keeper does not start: {}", r);
     work(0);
 }
