@@ -51,14 +51,29 @@ def run(log_name: str, *command: str, timeout: float = 1800) -> tuple[int, str, 
     """Runs a command with its output in a log; returns its status, output and the log's path."""
     log = LOGS / f"{log_name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        result = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout, check=False)
-        status, output = result.returncode, result.stdout
-    except subprocess.TimeoutExpired as expired:
-        status, output = 124, (expired.stdout or b"").decode("utf-8", "replace") + f"\nno end in {timeout} s\n"
-    log.write_text(output, encoding="utf-8")
-    return status, output, log
+    with open(log, "w", encoding="utf-8") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+        status = wait_with_progress(process, log, timeout)
+        if status is None:
+            process.kill()
+            process.wait()
+            status = 124
+            file.write(f"\nno end in {timeout} s\n")
+    return status, log.read_text(encoding="utf-8", errors="replace"), log
+
+
+def wait_with_progress(process: subprocess.Popen, log: Path, timeout: float) -> int | None:
+    """The command's status, or None when the time is over. Every 15 s the log's last line is shown, if it is a new one."""
+    shown, end = "", time.monotonic() + timeout
+    while (left := end - time.monotonic()) > 0:
+        try:
+            return process.wait(min(15, left))
+        except subprocess.TimeoutExpired:
+            last = (log.read_text(encoding="utf-8", errors="replace").splitlines() or [""])[-1].strip()[:100]
+            if last not in ("", shown):
+                print(f"               {last}", flush=True)
+            shown = last
+    return None
 
 
 def first_error(output: str) -> str:

@@ -74,5 +74,10 @@ def tidy(root: Path, build: Path) -> list[str]:
             found = [f"{shlex.quote(file)}: {(result.stdout + result.stderr).strip()[-400:]}"]
         return [line.removeprefix(f"{root}/") for line in found]
 
+    problems = set()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return sorted({line for lines in pool.map(one, ours) for line in lines})
+        for done, lines in enumerate(pool.map(one, ours), 1):
+            problems.update(lines)
+            if done % 25 == 0:
+                print(f"               {done} of {len(ours)} files", flush=True)
+    return sorted(problems)

@@ -26,10 +26,10 @@ need() {
     mkdir -p "$build/logs"
     : >"$log"
     # An old package list names files that mirrors no longer have: try with what there is, then refresh it.
-    install_packages "${missing[@]}" >>"$log" 2>&1 && return
+    with_progress "$log" install_packages "${missing[@]}" && return
     say "refreshing the list of Debian packages…"
     "${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 update >>"$log" 2>&1 </dev/null || true
-    install_packages "${missing[@]}" >>"$log" 2>&1 && return
+    with_progress "$log" install_packages "${missing[@]}" && return
     tail -n 15 "$log" | sed 's/^/    /' >&2
     die "could not install ${missing[*]}. Does '$install' work, as root? The whole log: $log"
 }
