@@ -412,6 +412,8 @@ s64 make_random_call(Random& r) {
         list[i].op = c.number;
         for (u64 j = 0; j < 5; j++) list[i].args[j] = c.arguments[j];
     }
+    // More entries than were made: what lies there must be none, or it would empty our trap table one day.
+    for (u64 i = n; i < kMost; i++) list[i].op = ~u64{0};
     return make({__HYPERVISOR_multicall, {base, r.one_in(64) ? r.edge() % (kMost + 1) : n, 0, 0, 0}});
 }
 
