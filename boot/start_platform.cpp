@@ -119,6 +119,11 @@ bool io_memory_permitted(DomId id, Mfn m, bool) {
     return d != nullptr && d->iomem_caps.contains(m.v);
 }
 
+void write_line(std::string_view line) {
+    console::write_raw(line);
+    console::write_raw("\n");
+}
+
 }  // namespace
 
 void start_platform() {
@@ -141,12 +146,10 @@ void start_platform() {
     hypercall::set_command_line(hypervisor_arguments(boot_info));
     hypercall::set_build_id(find_build_id({build_id_start, build_id_end}));
     set_io_permitted(io_memory_permitted);
-    (void)debug_keys::add('r', "who runs and who waits, on which CPU", [](char) {
-        core::report_scheduler([](std::string_view line) {
-            console::write_raw(line);
-            console::write_raw("\n");
-        });
-    });
+    (void)debug_keys::add('r', "who runs and who waits, on which CPU",
+                          [](char) { core::report_scheduler(write_line); });
+    (void)debug_keys::add('e', "event channels, and the timers of vCPUs",
+                          [](char) { core::report_events(write_line); });
     console::set_ring_notify([] { port::raise_work(port::Work::console); });
     (void)debug_keys::add('T', "the last events of each CPU", x86::log_all_traces);
     console::set_input_notify([] { core::send_global_virq(VIRQ_CONSOLE); });

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The scheduler's report (debug key r).
-#include "base/format.hpp"
 #include "core/affinity.hpp"
 #include "core/cpupool.hpp"
 #include "core/domain.hpp"
 #include "core/domain_list.hpp"
+#include "core/report.hpp"
 #include "core/scheduler.hpp"
 #include "port/time.hpp"
 #include "sched/policy.hpp"
@@ -12,19 +12,6 @@
 namespace domus::core {
 
 namespace {
-
-class Report {
-  public:
-    explicit Report(void (*write)(std::string_view)) : write_(write) {}
-    template <class... Args>
-    void line(FormatString<Args...> fmt, const Args&... args) const {
-        char text[160];
-        write_(std::string_view(text, format_to(text, fmt, args...)));
-    }
-
-  private:
-    void (*write_)(std::string_view);
-};
 
 void report_cpu(const Report& r, CpuId cpu, Nanos now) {
     // Read without its lock: who has just been switched is not worth a lock held over a serial line.

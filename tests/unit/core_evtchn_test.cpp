@@ -49,6 +49,34 @@ TEST_F(Evtchn, InterdomainCarriesEventsBothWays) {
     EXPECT_ERROR(send_event(a, pa), inval);
 }
 
+std::vector<std::string> report;
+
+TEST_F(Evtchn, AReportForPeople) {
+    report.clear();
+    Domain& a = make_running(1, 2);
+    Domain& b = make_running(2);
+    const EvtPort pa = *alloc_unbound(a, b.id);
+    const EvtPort pb = *bind_interdomain(b, a.id, pa);
+    ack(b, pb);
+    const EvtPort ipi = *bind_ipi(a, VcpuId(1));
+    ASSERT_TRUE(core::alloc_unbound_at(a, EvtPort(4000), b.id)) << "in a part of the table of its own";
+    ASSERT_TRUE(bind_virq(b, VIRQ_TIMER, VcpuId(0)));
+    ASSERT_TRUE(send_event(a, pa));
+    core::set_timer(vcpu(b, 0).singleshot_timer, CpuId(0), machine.now + 5'000'000);
+    core::report_events([](std::string_view line) { report.emplace_back(line); });
+    const auto says = [](const std::string& text) {
+        return std::count(report.begin(), report.end(), text) == 1;
+    };
+    EXPECT_TRUE(says("  domain 1: two levels"));
+    EXPECT_TRUE(says("    port 1: d2 port 1, to vCPU 0"));
+    EXPECT_TRUE(says("    port " + std::to_string(ipi.v) + ": IPI, to vCPU 1"));
+    EXPECT_TRUE(says("    port 4000: waits for d2, to vCPU 0"));
+    EXPECT_TRUE(says("    port 1: d1 port 1, to vCPU 0, pending"));
+    EXPECT_TRUE(says("    port 2: VIRQ 0, to vCPU 0"));
+    EXPECT_TRUE(says("      single-shot timer due in 5000 us"));
+    core::cancel_timer(vcpu(b, 0).singleshot_timer);
+}
+
 TEST_F(Evtchn, BindInterdomainRefusals) {
     Domain& a = make_domain(1);
     Domain& b = make_domain(2);

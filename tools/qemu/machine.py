@@ -233,7 +233,7 @@ class Machine:
     def _inquest(self):
         """Puts into the log what a hang may be found by: who runs where, the last events, and every CPU's registers."""
         try:
-            self.type("\x01\x01\x01rT\x01\x01\x01")  # the hypervisor's own view, if it still answers
+            self.type("\x01\x01\x01reT\x01\x01\x01")  # the hypervisor's own view, if it still answers
             self.watch(3)
             for _ in range(3):
                 registers = self.monitor("info registers -a", timeout=10)

@@ -177,7 +177,10 @@ Call memory_operation(Random& r, Place p) {
     }
     const auto reservation = [&](xen_memory_reservation_t& y, u64& list) {
         set_handle(y.extent_start, list);
-        y.nr_extents = r.one_in(32) ? r.edge() : extents;
+        y.nr_extents = extents;
+        // A list of any length only where nothing of ours can follow: frames are written into it.
+        if (r.one_in(32))
+            y.nr_extents = r.edge(), y.extent_start.p = reinterpret_cast<xen_pfn_t*>(some_arena_address(r));
         y.extent_order = static_cast<u32>(r.one_in(16) ? r.edge() : r.below(4));
         y.mem_flags = static_cast<u32>(r.one_in(4) ? r.edge() : 0);
         y.domid = static_cast<domid_t>(r.one_in(8) ? some_domain(r) : DOMID_SELF);
@@ -188,7 +191,8 @@ Call memory_operation(Random& r, Place p) {
     const u64 shift = r.one_in(32) ? r.edge() << 6 : 0;
     // What the call brings goes into the pool, or that would soon be empty.
     const auto gaining = [&](Call c, const xen_memory_reservation_t& y, const u64& list) {
-        if (y.extent_order == 0 && shift == 0) c.gained = &list, c.lucky = r.below(kPoolPages);
+        if (y.extent_order == 0 && shift == 0 && y.extent_start.p == &list)
+            c.gained = &list, c.lucky = r.below(kPoolPages);
         return c;
     };
     switch (r.below(8)) {
@@ -199,6 +203,7 @@ Call memory_operation(Random& r, Place p) {
         case 2: return call(__HYPERVISOR_memory_op, XENMEM_decrease_reservation | shift, at(x));
         case 3:
             x.in.extent_start.p = x.out.extent_start.p;
+            x.in.nr_extents = x.out.nr_extents;
             return gaining(call(__HYPERVISOR_memory_op, XENMEM_populate_physmap | shift, at(x)), x.in, out);
         default: return call(__HYPERVISOR_memory_op, r.below(32) | shift, at(x));
     }
