@@ -31,10 +31,12 @@ class Scenario:
     memory: str = "3G"
     image: str = "toolstack"
     tools: bool = False  # the disk with fio and iperf3
-    guests32: bool = False  # below /guest our own 32-bit kernel and Debian's PV GRUB of that width
+    guests: bool = False  # below /guest our own test kernels and Debian's PV GRUB for 32 bits
+    steady: bool = False  # with a steady clock in any case
 
 
 SCENARIOS = [
+    Scenario("short", "create, console, save, restore, migrate, destroy", 300, quick=True, steady=True),
     Scenario("toolstack", "a guest's short life: create, save, restore, migrate, shut down", 300),
     Scenario("everyday", "a little of everything, in one boot", 300),
     Scenario("look", "xl info, list, dmesg, top, vcpu-list, debug-keys, xenstore, xenpm, xentrace", 300),
@@ -45,13 +47,13 @@ SCENARIOS = [
     Scenario("move", "save, restore, migrate, crashes, core dumps", 1200),
     Scenario("load", "fio with verification, iperf3", 900, tools=True),
     Scenario("pvgrub", "a guest that Debian's PV GRUB boots from the guest's own disk", 600),
-    Scenario("guest32", "32-bit guests: our own kernel, Debian's PV GRUB", 400, guests32=True),
+    Scenario("guest32", "32-bit guests: our own kernel, Debian's PV GRUB", 400, guests=True),
     Scenario("libvirt", "a guest's life by virsh -c xen:///system", 900, image="libvirt"),
-    Scenario("many", "eight by weight, 64 at once, 500 created and destroyed", 9000, memory="7G"),
+    Scenario("many", "eight by weight, 64 at once, 500 created and destroyed", 9000, memory="7G", guests=True),
 ]
 
-# The machine's clock counts instructions, and skips what would be idle: nothing in it then depends on how busy the
-# computer is. One CPU at a time runs, so a race between CPUs is rarer.
+# All with a steady clock: it counts instructions, and skips what would be idle: nothing in the machine then depends on
+# how busy the computer is. One CPU at a time runs, so a race between CPUs is rarer.
 STEADY = os.environ.get("DOMUS_STEADY", "") not in ("", "0")
 
 # Steps that Debian's Xen is known not to pass, and why: the comparison does not count them against the scenario.
@@ -59,11 +61,12 @@ NO_LOG_DIRTY = "Debian builds it without shadow paging, which its live migration
 REFERENCE_CANNOT = {"migrate to localhost": NO_LOG_DIRTY, "migrate": NO_LOG_DIRTY, "migrate under load": NO_LOG_DIRTY}
 
 
-def with_guests32(initrd: Path, folder: Path) -> Path:
-    """The image and behind it an archive of what 32-bit scenarios start."""
-    guest = folder / "guests32/guest"
+def with_guests(initrd: Path, folder: Path) -> Path:
+    """The image and behind it an archive of kernels that only tests start."""
+    guest = folder / "guests/guest"
     guest.mkdir(parents=True, exist_ok=True)
-    shutil.copy(BUILD / "release/pae32.guest", guest / "pae32")
+    for kernel in ("pae32", "probe"):
+        shutil.copy(BUILD / f"release/{kernel}.guest", guest / kernel)
     deb, = Apt(BUILD / "apt", BUILD / "logs/apt.log").fetch(["grub-xen-host"], closure=False)
     Stage(folder / "stage").create([deb])
     shutil.copy(folder / "stage/usr/lib/grub-xen/grub-i386-xen.bin", guest / "grub32")
@@ -72,7 +75,7 @@ def with_guests32(initrd: Path, folder: Path) -> Path:
         with open(initrd, "rb") as image:
             shutil.copyfileobj(image, stream, 1 << 20)
         archive = CpioWriter(stream)
-        archive.tree(folder / "guests32")
+        archive.tree(folder / "guests")
         archive.close()
     return whole
 
@@ -88,17 +91,20 @@ def run(scenario: Scenario, context: Context, carried: Path | None = None) -> li
     that is the caller's."""
     disk = carried or scratch_disk(context.folder / "scratch.img")
     devices = ["-drive", f"file={disk},format=raw,if=virtio,cache=unsafe", "-nic", "none"]
-    if STEADY:
+    steady = STEADY or scenario.steady
+    if steady:
         devices += ["-icount", "shift=2,sleep=off"]
     if scenario.tools:
         devices += ["-drive", f"file={BUILD / 'guest-tools/root.ext4'},format=raw,if=virtio,readonly=on"]
     initrd = BUILD / scenario.image / "initrd"
-    if scenario.guests32:
-        initrd = with_guests32(initrd, context.folder)
+    if scenario.guests:
+        initrd = with_guests(initrd, context.folder)
+    # A steady clock leaves nothing to the computer, but its CPUs take turns, so that each has a part of the time.
+    slowness = 2 if steady else max(1, round(context.slowness))
     config = context.config(
         kernel=str(BUILD / "dom0/vmlinux"), initrd=str(initrd), cpus=scenario.cpus,
-        memory=scenario.memory, accel="tcg,thread=single" if STEADY else "tcg,thread=multi",
-        append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={max(1, round(context.slowness))} quiet",
+        memory=scenario.memory, accel="tcg,thread=single" if steady else "tcg,thread=multi",
+        append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={slowness} quiet",
         devices=devices)
     try:
         with Machine(config, context.log) as vm:

@@ -118,14 +118,14 @@ def static_checks(tally: Tally, everything: bool):
 
 
 def command_checks(tally: Tally):
-    status, output, log = run("check-batch", "./domus", "run", "--batch", timeout=400)
+    status, output, log = run("check-batch", "./domus", "run", "--plain", "--batch", timeout=400)
     wanted = ["Linux version 6.", "Run /init as init process", "Booting kernel on Xen", "load average",
               "@@ batch complete", "reboot: Power down"]
     problems = [f"its output has no '{text}'" for text in wanted if text not in output]
     if status:
         problems.append(f"it ended with status {status}: {first_error(output)}")
-    tally.result("./domus run --batch", [f"{text}. The whole log: {log}" for text in problems])
-    status, output, log = run("check-batch-fails", "./domus", "run", "--batch", "--timeout", "2", timeout=120)
+    tally.result("./domus run --plain --batch", [f"{text}. The whole log: {log}" for text in problems])
+    status, output, log = run("check-batch-fails", "./domus", "run", "--plain", "--batch", "--timeout", "2", timeout=120)
     tally.result("./domus run --batch that is cut short says so and fails",
                  [] if status and "the run failed" in output else [f"it ended with status {status}. Log: {log}"])
 

@@ -27,10 +27,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--hypervisor", default=defaults.hypervisor)
     parser.add_argument("--kernel", default=defaults.kernel)
     parser.add_argument("--initrd")
-    parser.add_argument("--toolstack", action="store_true")
+    parser.add_argument("--plain", action="store_true", help="the small dom0, without the toolstack")
+    parser.add_argument("--toolstack", action="store_true", help="as without it: the toolstack is the default")
     parser.add_argument("--append", default="")
     parser.add_argument("--hypervisor-options", default="")
-    parser.add_argument("--timeout", type=float, default=300)
+    parser.add_argument("--timeout", type=float)
     parser.add_argument("--full-root", action="store_true")
     parser.add_argument("--scenario", help="a scenario of the dom0 image, instead of the shell or batch")
     parser.add_argument("--qemu", default="")
@@ -38,10 +39,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.hypervisor == "reference":
         options.hypervisor = str(BUILD / "reference-hypervisor/xen.elf")
+    options.toolstack = options.toolstack or not (options.plain or options.initrd)
     if options.initrd is None:
         options.initrd = str(BUILD / "toolstack/initrd") if options.toolstack else defaults.initrd
     if options.toolstack and options.memory == defaults.memory:
         options.memory = "3G"  # room for guests
+    if options.timeout is None:
+        options.timeout = 600 if options.toolstack else 300
     return options
 
 
