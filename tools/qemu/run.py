@@ -117,7 +117,7 @@ def show_steps(found: list[Step]):
 
 def batch(config: Config, scenario: str, timeout: float) -> int:
     """Shows the boot; 0 only if dom0 said everything it should and then turned the machine off."""
-    config.append += f" scenario={scenario}"
+    config.append += f" scenario={scenario} slowness={max(1, round(float(os.environ.get('DOMUS_SLOWNESS', '1'))))}"
     log = BUILD / f"logs/run-{scenario}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 
