@@ -8,7 +8,7 @@ import argparse
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from image.apt import Apt
@@ -33,6 +33,7 @@ class Scenario:
     tools: bool = False  # the disk with fio and iperf3
     guests: bool = False  # below /guest our own test kernels and Debian's PV GRUB for 32 bits
     steady: bool = False  # with a steady clock in any case
+    words: str = ""  # more for dom0's command line
 
 
 SCENARIOS = [
@@ -104,7 +105,8 @@ def run(scenario: Scenario, context: Context, carried: Path | None = None) -> li
     config = context.config(
         kernel=str(BUILD / "dom0/vmlinux"), initrd=str(initrd), cpus=scenario.cpus,
         memory=scenario.memory, accel="tcg,thread=single" if steady else "tcg,thread=multi",
-        append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={slowness} quiet",
+        append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={slowness} quiet "
+               + scenario.words,
         devices=devices)
     try:
         with Machine(config, context.log) as vm:
@@ -208,6 +210,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="only this scenario (may be given again)")
     parser.add_argument("--on", choices=("domus", "reference"), help="one hypervisor instead of both")
     parser.add_argument("--domus", default=str(BUILD / "domus.elf"))
+    parser.add_argument("--words", default="", help="for the scenarios, as cycles=20 for `many`")
     parser.add_argument("--streams", action="store_true", help="instead: guests saved on one restored on the other")
     options = parser.parse_args()
     unknown = set(options.only) - {scenario.name for scenario in SCENARIOS}
@@ -223,6 +226,7 @@ def main() -> int:
     good = True
     for scenario in SCENARIOS:
         if not options.only or scenario.name in options.only:
+            scenario = replace(scenario, words=options.words)
             results = {name: measured(scenario, name, path, slowness) for name, path in paths.items()}
             good = compare(scenario, results) and good
             sys.stdout.flush()
