@@ -15,8 +15,7 @@ struct EfiTableHeader {
 };
 static_assert(sizeof(EfiTableHeader) == 24);
 
-inline constexpr std::uint64_t kEfiSystemTable = 0x5453595320494249,  // "IBI SYST"
-    kEfiRuntimeServices = 0x56524553544e5552;                         // "RUNTSERV"
+inline constexpr std::uint64_t kEfiSystemTable = 0x5453595320494249;  // "IBI SYST"
 
 struct EfiSystemTable {
     EfiTableHeader header;

@@ -48,7 +48,7 @@ struct BootInfo {
     u32 rsdp_size = 0;          // bytes valid in it: 0, 20 or 36
     u64 efi_system_table = 0;   // machine address, 0 without EFI
     VideoMode video;
-    // EFI's own memory map; the rest is left out if there are more.
+    // EFI's own memory map, neighbours that say the same as one; the rest is left out if there are more.
     struct EfiRange {
         u64 start = 0, pages = 0, attributes = 0;
         u32 type = 0;

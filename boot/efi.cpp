@@ -38,9 +38,6 @@ std::optional<EfiInfo> read_efi(Maddr system_table, EfiView view) {
     }
     info.tables = table.tables;
     info.table_count = static_cast<u32>(table.table_count);
-    abi::EfiTableHeader runtime;
-    if (get(view, table.runtime_services, runtime) && runtime.signature == abi::kEfiRuntimeServices)
-        info.runtime_version = runtime.revision;
     for (usize i = 0; i + 1 < info.vendor.size(); i++) {
         const u64 at = table.firmware_vendor + i * sizeof(char16_t);
         if (table.firmware_vendor == 0 || !get(view, at, info.vendor[i]) || info.vendor[i] == 0) break;

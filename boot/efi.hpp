@@ -13,9 +13,8 @@
 namespace domus {
 
 struct EfiInfo {
-    u32 version = 0;          // of the specification, as in the system table: 2.70 is 0x20046
-    u32 runtime_version = 0;  // of the runtime services' table; 0: none
-    u64 tables = 0;           // machine address of the configuration table
+    u32 version = 0;  // of the specification, as in the system table: 2.70 is 0x20046
+    u64 tables = 0;   // machine address of the configuration table
     u32 table_count = 0;
     u32 firmware_revision = 0;
     std::array<char16_t, 100> vendor{};  // always terminated

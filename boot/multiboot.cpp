@@ -20,6 +20,8 @@ class Parser {
 
     Result<> multiboot1(u64 at);
     Result<> multiboot2(u64 at);
+    // One line for all that found no room.
+    void tell_left_out();
 
   private:
     template <class T>
@@ -36,7 +38,7 @@ class Parser {
     void add_module(u64 start, u64 end, std::string_view command_line);
     void set_framebuffer(const MbFramebuffer& fb, const MbRgbInfo& rgb);
     void basic_memory(u32 lower_kib, u32 upper_kib);
-    void map_full();
+    void add_memory(u64 start, u64 size, u32 type);
 
     void mb1_map(u64 at, u64 length);
     void mb2_tag(const Mb2Tag& tag, u64 at);
@@ -46,7 +48,9 @@ class Parser {
 
     const PhysReader& memory_;
     BootInfo& out_;
-    bool map_full_said_ = false;
+    // What found no room: bytes of usable memory, and ranges of EFI's map.
+    u64 memory_left_out_ = 0, efi_left_out_ = 0, efi_memory_left_out_ = 0;
+    bool map_full_ = false;
 };
 
 std::string_view Parser::text(u64 at, u64 limit, const char* what) {
@@ -106,11 +110,19 @@ void Parser::set_framebuffer(const MbFramebuffer& fb, const MbRgbInfo& rgb) {
     v.bits_per_pixel = fb.bits_per_pixel;
 }
 
-void Parser::map_full() {
-    if (map_full_said_) return;
-    map_full_said_ = true;
-    log(Level::warning, "boot: the memory map has more than {} regions: the rest is not used",
-        MemoryMap::kCapacity);
+void Parser::add_memory(u64 start, u64 size, u32 type) {
+    if (out_.memory.add(start, size, type)) return;
+    map_full_ = true;
+    if (type == static_cast<u32>(MemoryType::usable)) memory_left_out_ += size;
+}
+
+void Parser::tell_left_out() {
+    if (map_full_)
+        log(Level::warning, "boot: the memory map has more than {} regions: {} MiB of memory are not used",
+            MemoryMap::kCapacity, memory_left_out_ / kMiB);
+    if (efi_left_out_ != 0)
+        log(Level::warning, "boot: EFI's memory map has {} ranges more than {}: dom0 is not told of them",
+            efi_left_out_, out_.efi_map.size());
 }
 
 void Parser::basic_memory(u32 lower_kib, u32 upper_kib) {
@@ -135,7 +147,7 @@ void Parser::mb1_map(u64 at, u64 length) {
                 u32{e.size});
             return;
         }
-        if (!out_.memory.add(e.address, e.length, e.type)) map_full();
+        add_memory(e.address, e.length, e.type);
         at += u64{e.size} + sizeof e.size;
     }
 }
@@ -180,8 +192,23 @@ void Parser::mb2_map(const Mb2Tag& tag, u64 at) {
     for (u64 p = at + sizeof map; p + sizeof(Mb2MapEntry) <= end; p += map.entry_size) {
         Mb2MapEntry e;
         if (!get(p, e)) return;
-        if (!out_.memory.add(e.address, e.length, e.type)) return map_full();
+        add_memory(e.address, e.length, e.type);
     }
+}
+
+// UEFI 2.9, 7.2: boot services' memory is free once they have ended.
+constexpr MemoryType efi_memory_type(u32 type) {
+    if ((type >= 1 && type <= 4) || type == 7) return MemoryType::usable;
+    if (type == 8) return MemoryType::unusable;
+    if (type == 9) return MemoryType::acpi;
+    if (type == 10) return MemoryType::nvs;
+    return MemoryType::reserved;
+}
+
+constexpr bool continues(const BootInfo::EfiRange& r, const BootInfo::EfiRange& next) {
+    constexpr u64 most = ~u64{0} >> kPageShift;
+    return r.type == next.type && r.attributes == next.attributes && r.pages <= most - next.pages &&
+           r.start + (r.pages << kPageShift) == next.start;
 }
 
 void Parser::efi_map(const Mb2Tag& tag, u64 at) {
@@ -194,29 +221,28 @@ void Parser::efi_map(const Mb2Tag& tag, u64 at) {
     for (u64 p = at + sizeof map; p + sizeof(EfiMemoryDescriptor) <= end; p += map.descriptor_size) {
         EfiMemoryDescriptor d;
         if (!get(p, d)) return;
-        if (out_.efi_ranges == out_.efi_map.size()) {
-            log(Level::warning, "boot: EFI's memory map has more than {} ranges: the rest is not used",
-                out_.efi_map.size());
-            return;
-        }
         const u64 most = ~u64{0} >> kPageShift;
-        out_.efi_map[out_.efi_ranges++] = {.start = d.physical_start,
-                                           .pages = d.pages < most ? u64{d.pages} : most,
-                                           .attributes = d.attributes,
-                                           .type = d.type};
+        const BootInfo::EfiRange r{.start = d.physical_start,
+                                   .pages = d.pages < most ? u64{d.pages} : most,
+                                   .attributes = d.attributes,
+                                   .type = d.type};
+        if (out_.efi_ranges != 0 && continues(out_.efi_map[out_.efi_ranges - 1], r)) {
+            out_.efi_map[out_.efi_ranges - 1].pages += r.pages;
+        } else if (out_.efi_ranges != out_.efi_map.size()) {
+            out_.efi_map[out_.efi_ranges++] = r;
+        } else {
+            efi_left_out_++;
+            if (efi_memory_type(r.type) == MemoryType::usable) efi_memory_left_out_ += r.pages << kPageShift;
+        }
     }
 }
 
-// If the loader passed no E820-like map. UEFI 2.9, 7.2: boot services' memory is free once they have ended.
+// If the loader passed no E820-like map.
 void Parser::add_efi_regions() {
-    for (const BootInfo::EfiRange& r : std::span(out_.efi_map).first(out_.efi_ranges)) {
-        MemoryType type = MemoryType::reserved;
-        if ((r.type >= 1 && r.type <= 4) || r.type == 7) type = MemoryType::usable;
-        if (r.type == 8) type = MemoryType::unusable;
-        if (r.type == 9) type = MemoryType::acpi;
-        if (r.type == 10) type = MemoryType::nvs;
-        if (!out_.memory.add(r.start, r.pages << kPageShift, static_cast<u32>(type))) return map_full();
-    }
+    for (const BootInfo::EfiRange& r : std::span(out_.efi_map).first(out_.efi_ranges))
+        add_memory(r.start, r.pages << kPageShift, static_cast<u32>(efi_memory_type(r.type)));
+    memory_left_out_ += efi_memory_left_out_;
+    map_full_ = map_full_ || efi_left_out_ != 0;
 }
 
 void Parser::mb2_tag(const Mb2Tag& tag, u64 at) {
@@ -304,9 +330,10 @@ std::string_view arguments(const BootInfo& info, std::string_view line) {
 
 Result<> read_multiboot(u32 magic, Maddr info, const PhysReader& memory, BootInfo& out) {
     Parser parser(memory, out);
-    if (magic == kMultiboot1Magic) return parser.multiboot1(info.v);
-    if (magic == kMultiboot2Magic) return parser.multiboot2(info.v);
-    return fail(Error::inval);
+    if (magic != kMultiboot1Magic && magic != kMultiboot2Magic) return fail(Error::inval);
+    const Result<> read = magic == kMultiboot1Magic ? parser.multiboot1(info.v) : parser.multiboot2(info.v);
+    parser.tell_left_out();
+    return read;
 }
 
 std::string_view hypervisor_arguments(const BootInfo& info) { return arguments(info, info.command_line); }

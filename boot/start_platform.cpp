@@ -102,9 +102,7 @@ void describe_efi(Platform& p) {
     if (!efi) return;
     log(Level::info, "EFI: version {}.{}, {} configuration tables at {:#x}", efi->version >> 16,
         (efi->version & 0xffff) / 10, efi->table_count, efi->tables);
-    // No runtime_version: calls of the runtime services are not passed on to the firmware.
     p.efi = {.version = efi->version,
-             .runtime_version = 0,
              .tables = efi->tables,
              .table_count = efi->table_count,
              .firmware_revision = efi->firmware_revision,

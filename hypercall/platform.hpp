@@ -78,8 +78,8 @@ struct Platform {
 
     // UEFI, as its tables say (XEN_FW_EFI_INFO); `tables` 0: the machine was not started by it.
     struct Efi {
-        u32 version = 0, runtime_version = 0;  // runtime_version 0: there are no runtime services
-        u64 tables = 0;                        // machine address of the configuration table
+        u32 version = 0;
+        u64 tables = 0;  // machine address of the configuration table
         u32 table_count = 0;
         u32 firmware_revision = 0;
         const char16_t* vendor = u"";  // terminated

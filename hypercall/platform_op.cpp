@@ -54,10 +54,8 @@ Result<> efi_info(xenpf_firmware_info_t& info) {
     if (efi.tables == 0) return fail(Error::nosys);  // not booted through EFI
     switch (info.index) {
         case XEN_FW_EFI_VERSION: out.version = efi.version; return {};
-        case XEN_FW_EFI_RT_VERSION:
-            if (efi.runtime_version == 0) return fail(Error::nodev);
-            out.version = efi.runtime_version;
-            return {};
+        // Calls of the runtime services are not passed on to the firmware: there are none.
+        case XEN_FW_EFI_RT_VERSION: return fail(Error::nodev);
         case XEN_FW_EFI_CONFIG_TABLE:
             out.cfg.addr = efi.tables;
             out.cfg.nent = efi.table_count;

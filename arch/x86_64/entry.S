@@ -89,7 +89,7 @@ leave_own:
 own_iret:
         iretq                           /* may fault like guest_iret when it was a guest that an NMI interrupted */
 
-/* Vectors with stacks of their own. #DB and NMI from a guest go on as normal entries, on the primary stack (no other NMI comes before an IRET); the
+/* Vectors with stacks of their own. #DB and NMI from a guest go on as normal entries, on the primary stack (no other NMI comes before admit_nmis()); the
  * rest return as they came. */
 entry_ist:
         cld

@@ -7,6 +7,7 @@
 #include "arch/insn.hpp"
 #include "arch_state/layout.hpp"
 #include "base/assert.hpp"
+#include "base/log.hpp"
 #include "mm/page_type.hpp"
 #include "port/lock.hpp"
 #include "port/memory.hpp"
@@ -156,8 +157,12 @@ Result<void*> map_device(Maddr base, u64 size) {
     const u64 start = round_down(base.v, kPageSize), end = round_up(base.v + size, kPageSize);
     static constinit SpinLock cursor_lock{Rank::page_list};  // between those of interrupts and paging_lock
     LockGuard guard(cursor_lock);
-    if (end <= start || end - start > layout::kDevices + layout::kSlotSize - device_cursor)
+    // Nothing is given back: all is mapped for good, by drivers at boot and for few tables of MSI-X later.
+    if (end <= start || end - start > layout::kDevices + layout::kSlotSize - device_cursor) {
+        log(Level::error, "no room to map {} KiB of device memory at {:#x}: {} of {} MiB are taken",
+            size / kKiB, base, (device_cursor - layout::kDevices) / kMiB, layout::kSlotSize / kMiB);
         return fail(Error::nospc);
+    }
     const u64 va = device_cursor;
     device_cursor += end - start;
     for (u64 at = start; at < end; at += kPageSize) TRY(map_page(va + at - start, mfn(Maddr(at)), kHvDevice));

@@ -29,7 +29,7 @@ inline TraceEntry* trace_ring(CpuId cpu) { return reinterpret_cast<TraceEntry*>(
 // Logs a CPU's last events, newest first, at most `most`, with their age at the time `now` (TSC).
 void log_trace(CpuId cpu, u32 most, u64 now);
 
-// Debug key: the last events of all CPUs.
+// Debug key: the last events of all CPUs, a few of each, oldest first.
 void log_all_traces(char key);
 
 }  // namespace domus::x86

@@ -73,6 +73,25 @@ void save_selectors(PvVcpu& pv) {
     asm volatile("movw %%gs, %0" : "=m"(pv.gs));
 }
 
+// A CPU takes no further NMI before an IRET. From here the way may lead to an idle wait, or to another vCPU,
+// rather than back to what was interrupted; the stack is no longer the one that NMIs begin on.
+void admit_nmis() {
+    u64 scratch;
+    asm volatile(
+        "movq %%rsp, %0\n\t"
+        "pushq %1\n\t"
+        "pushq %0\n\t"
+        "pushfq\n\t"
+        "pushq %2\n\t"
+        "leaq 1f(%%rip), %0\n\t"
+        "pushq %0\n\t"
+        "iretq\n"
+        "1:"
+        : "=&r"(scratch)
+        : "i"(SEL_HV_DS), "i"(SEL_HV_CS)
+        : "memory", "cc");
+}
+
 // Of ours: a touch of a guest's memory outside of the copy routines, which no landing may hide.
 bool smap_violation(const GuestRegs& regs, u64 address) {
     return (regs.error_code & kPfPresent) != 0 && (regs.rflags & kFlagAc) == 0 &&
@@ -89,7 +108,10 @@ extern "C" void trap_from_guest(GuestRegs* regs) {
         handle_interrupt(static_cast<u8>(vector));
         return;
     }
-    if (vector == static_cast<u32>(Trap::nmi)) return handle_nmi(*regs);
+    if (vector == static_cast<u32>(Trap::nmi)) {
+        handle_nmi(*regs);
+        return admit_nmis();
+    }
     u64 detail = 0;
     if (vector == static_cast<u32>(Trap::page_fault)) {
         detail = read_cr2();

@@ -105,7 +105,8 @@ class Debugger:
             raise OSError("QEMU refused the breakpoint")
         if not self._ask("c").startswith("T"):
             raise Ended("the machine did not stop at the breakpoint")
-        self._ask(f"z1,{address:x},1")
+        if self._ask(f"z1,{address:x},1") != "OK":
+            raise OSError("QEMU did not take the breakpoint away")
 
     def step(self):
         """One instruction of the CPU that has stopped."""

@@ -139,7 +139,10 @@ def smap_off(option: str):
 
 
 def smap_boots(context: Context):
-    """dom0 runs where there is SMAP; on an emulator that applies it to user mode, without, which is said once."""
+    """
+    dom0 runs where there is SMAP. QEMU before 8 applies it to user mode, so that the hypervisor must go on without: there
+    this shows that it does so and says it once, and nothing of SMAP. From 10 on CR4 says that dom0 runs with it.
+    """
     version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout
     major = int(re.search(r"version (\d+)", version).group(1))
     with Machine(context.config(cpu=f"{SVM},+smap,+smep"), context.log) as vm:

@@ -15,7 +15,7 @@ namespace domus {
 namespace {
 
 // Firmware at 0x10000: the system table, then what it points at.
-constexpr u64 kBase = 0x10000, kVendor = kBase + 0x200, kRuntime = kBase + 0x400, kTables = kBase + 0x600;
+constexpr u64 kBase = 0x10000, kVendor = kBase + 0x200, kTables = kBase + 0x600;
 std::vector<u8> memory;
 
 const void* view(Maddr at, u64 size) {
@@ -31,16 +31,9 @@ class Efi : public testing::Test {
             .signature = abi::kEfiSystemTable, .revision = 0x20046, .size = 120, .crc32 = 0, .reserved = 0};
         table.firmware_vendor = kVendor;
         table.firmware_revision = 0x10000;
-        table.runtime_services = kRuntime;
         table.table_count = 7;
         table.tables = kTables;
         std::memcpy(&memory[kVendor - kBase], u"EDK II", 14);
-        const abi::EfiTableHeader runtime{.signature = abi::kEfiRuntimeServices,
-                                          .revision = 0x20032,
-                                          .size = 136,
-                                          .crc32 = 0,
-                                          .reserved = 0};
-        std::memcpy(&memory[kRuntime - kBase], &runtime, sizeof runtime);
     }
     std::optional<EfiInfo> read() {
         std::memcpy(memory.data(), &table, sizeof table);
@@ -53,25 +46,21 @@ TEST_F(Efi, Sound) {
     const auto efi = read();
     ASSERT_TRUE(efi);
     EXPECT_EQ(efi->version, 0x20046u);
-    EXPECT_EQ(efi->runtime_version, 0x20032u);
     EXPECT_EQ(efi->tables, kTables);
     EXPECT_EQ(efi->table_count, 7u);
     EXPECT_EQ(efi->firmware_revision, 0x10000u);
     EXPECT_EQ(std::u16string(efi->vendor.data()), u"EDK II");
 }
 
-TEST_F(Efi, WithoutRuntimeServicesOrVendor) {
-    table.runtime_services = 0;
+TEST_F(Efi, WithoutVendor) {
     table.firmware_vendor = 0;
     const auto efi = read();
     ASSERT_TRUE(efi);
-    EXPECT_EQ(efi->runtime_version, 0u);
     EXPECT_EQ(efi->vendor[0], 0);
 }
 
 TEST_F(Efi, EndlessVendorIsTerminated) {
     for (u64 i = kVendor - kBase; i < 0x1000; i++) memory[i] = 'x';
-    table.runtime_services = 0;
     const auto efi = read();
     ASSERT_TRUE(efi);
     EXPECT_EQ(efi->vendor.back(), 0);

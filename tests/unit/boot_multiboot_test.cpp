@@ -10,11 +10,21 @@
 #include <vector>
 
 #include "abi/multiboot.hpp"
+#include "base/log.hpp"
 
 namespace domus {
 namespace {
 
 using namespace abi;
+
+struct Log {
+    Log() {
+        text.clear();
+        set_log_sink([](Level, bool, std::string_view line) { text.append(line).append("\n"); });
+    }
+    ~Log() { set_log_sink(nullptr); }
+    static inline std::string text;
+};
 
 // A megabyte of machine memory at address 0.
 struct Memory {
@@ -224,14 +234,62 @@ TEST(Multiboot2, EfiMapIsKeptBesideAnother) {
     EXPECT_EQ(b.efi_map[0].attributes, 0x800000000000000fu);
 }
 
-TEST(Multiboot2, TooLongEfiMapIsCut) {
-    Tags t;
+// Ranges that lie apart, of a MiB each.
+std::string scattered_efi_map(u64 count) {
     std::string map = bytes_of(u32{40}, u32{1});
-    for (u64 i = 0; i < 600; i++) map += bytes_of(EfiMemoryDescriptor{7, 0, i << 20, 0, 1, 0});
-    t.tag(kMb2EfiMemoryMap, map);
+    for (u64 i = 0; i < count; i++) map += bytes_of(EfiMemoryDescriptor{7, 0, 2 * i * kMiB, 0, 256, 0});
+    return map;
+}
+
+TEST(Multiboot2, TooLongEfiMapIsCutAndSaysWhatIsLost) {
+    const Log log;
+    Tags t;
+    t.tag(kMb2EfiMemoryMap, scattered_efi_map(600));
     BootInfo b;
     ASSERT_TRUE(read_multiboot(kMultiboot2Magic, Maddr(t.finish()), t.m.reader(), b));
     EXPECT_EQ(b.efi_ranges, b.efi_map.size());
+    EXPECT_EQ(b.memory.regions().size(), 512u);
+    EXPECT_NE(log.text.find("more than 512 regions: 88 MiB of memory are not used"), std::string::npos)
+        << log.text;
+}
+
+TEST(Multiboot2, TooLongEfiMapLosesNoMemoryBesideAnother) {
+    const Log log;
+    Tags t;
+    t.tag(kMb2EfiMemoryMap, scattered_efi_map(513));
+    t.tag(kMb2MemoryMap, bytes_of(u32{24}, u32{0}, Mb2MapEntry{0, 0x9f000, 1, 0}));
+    BootInfo b;
+    ASSERT_TRUE(read_multiboot(kMultiboot2Magic, Maddr(t.finish()), t.m.reader(), b));
+    EXPECT_EQ(log.text.find("not used"), std::string::npos) << log.text;
+    EXPECT_NE(log.text.find("has 1 ranges more than 512"), std::string::npos) << log.text;
+}
+
+TEST(Multiboot2, TooLongMapSaysWhatIsLost) {
+    const Log log;
+    Tags t;
+    std::string map = bytes_of(u32{24}, u32{0});
+    for (u64 i = 0; i < 520; i++) map += bytes_of(Mb2MapEntry{2 * i * kMiB, kMiB, i % 2 == 0 ? 1u : 2u, 0});
+    t.tag(kMb2MemoryMap, map);
+    BootInfo b;
+    ASSERT_TRUE(read_multiboot(kMultiboot2Magic, Maddr(t.finish()), t.m.reader(), b));
+    EXPECT_NE(log.text.find(": 4 MiB of memory are not used"), std::string::npos) << log.text;
+}
+
+TEST(Multiboot2, NeighboursInEfiMapBecomeOne) {
+    Tags t;
+    std::string map = bytes_of(u32{40}, u32{1});
+    for (u64 i = 0; i < 600; i++) map += bytes_of(EfiMemoryDescriptor{7, 0, i << 12, 0, 1, 15});
+    map += bytes_of(EfiMemoryDescriptor{7, 0, 600 << 12, 0, 1, 7},
+                    EfiMemoryDescriptor{4, 0, 601 << 12, 0, 1, 7});
+    t.tag(kMb2EfiMemoryMap, map);
+    BootInfo b;
+    ASSERT_TRUE(read_multiboot(kMultiboot2Magic, Maddr(t.finish()), t.m.reader(), b));
+    ASSERT_EQ(b.efi_ranges, 3u);
+    EXPECT_EQ(b.efi_map[0].pages, 600u);
+    EXPECT_EQ(b.efi_map[1].start, 600u << 12);
+    EXPECT_EQ(b.efi_map[1].pages, 1u);
+    ASSERT_EQ(b.memory.regions().size(), 1u);
+    EXPECT_EQ(b.memory.regions()[0], (MemoryRegion{0, 602 << 12, MemoryType::usable}));
 }
 
 // Random and randomly damaged input must never be read out of bounds (the sanitizers watch) nor loop for

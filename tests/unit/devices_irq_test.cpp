@@ -427,6 +427,34 @@ TEST_F(IrqTableTest, MsixEntries) {
     EXPECT_EQ(hw.get16(0x72), 0x0007);
 }
 
+// Firmware may name CPUs that do not start: what goes there is lost.
+TEST(IrqTableCpus, OnlyThoseThatRunTakeInterrupts) {
+    fakes::Machine machine(64 * kMiB, 1);
+    Board hw;
+    LocalApic apic;
+    apic.setup(hw.local, false);
+    IoApic io_apics[1];
+    ASSERT_TRUE(io_apics[0].init(hw.io_page, Gsi(0)));
+    std::vector<IrqLine> lines(64);
+    std::vector<VectorMap> vectors(2);
+    PciConfig pci;
+    IrqTable table;
+    IrqTable::Config c;
+    c.apic = &apic;
+    c.io_apics = io_apics;
+    c.vectors = vectors;
+    c.lines = lines;
+    c.pci = &pci;
+    c.apic_id = [](CpuId cpu) { return cpu.v; };
+    table.init(c);
+    const IrqId irq = table.allocate_gsi(Gsi(4)).value();
+    EXPECT_EQ(table.set_affinity(irq, CpuId(1)).error(), Error::inval);
+    for (auto& l : vectors[0].line) l.store(4);
+    EXPECT_EQ(table.allocate_gsi(Gsi(5)).error(), Error::nospc);
+    IrqId msi[1];
+    EXPECT_EQ(table.allocate_msi({kDevice}, msi).error(), Error::nospc);
+}
+
 TEST_F(IrqTableTest, MsiLinesRunOut) {
     // 64 lines less 24 GSIs; entries of many devices cannot be had here, so fill by hand.
     for (u32 i = 24; i < 64; i++) lines[i].kind = IrqLine::Kind::msi;

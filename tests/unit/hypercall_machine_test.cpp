@@ -177,7 +177,6 @@ TEST_F(PlatformOp, Firmware) {
 
 TEST_F(PlatformOp, Efi) {
     platform().efi = {.version = 0x20046,
-                      .runtime_version = 0,
                       .tables = 0x7f000000,
                       .table_count = 9,
                       .firmware_revision = 0x10000,
@@ -200,8 +199,6 @@ TEST_F(PlatformOp, Efi) {
     EXPECT_EQ(ask(XEN_FW_EFI_VERSION), 0);
     EXPECT_EQ(f.u.efi_info.version, 0x20046u);
     EXPECT_EQ(ask(XEN_FW_EFI_RT_VERSION), -ENODEV);
-    platform().efi.runtime_version = 0x20046;
-    EXPECT_EQ(ask(XEN_FW_EFI_RT_VERSION), 0);
 
     set_handle(f.u.efi_info.vendor.name, at(0x200));
     f.u.efi_info.vendor.bufsz = 8;

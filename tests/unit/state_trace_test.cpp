@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <vector>
 
 #include "arch_state/patch.hpp"
 #include "arch_state/trace.hpp"
@@ -27,6 +28,23 @@ TEST(Trace, FindsEntriesByAge) {
     EXPECT_EQ(trace_entry(ring, kTraceEntries + 5, 0)->a, kTraceEntries + 4);
     EXPECT_EQ(trace_entry(ring, kTraceEntries + 5, kTraceEntries - 1)->a, 5u);
     EXPECT_EQ(trace_entry(ring, kTraceEntries + 5, kTraceEntries), nullptr) << "overwritten";
+}
+
+TEST(Trace, LastEventsOldestFirst) {
+    std::array<TraceEntry, kTraceEntries> ring{};
+    const auto last = [&ring](u64 next, u32 most) {
+        std::vector<u64> seen;
+        for_last_events(ring, next, most, [&seen](const TraceEntry& e) { seen.push_back(e.a); });
+        return seen;
+    };
+    EXPECT_TRUE(last(0, 24).empty());
+    for (u64 n = 0; n < kTraceEntries + 5; n++) ring[n % kTraceEntries].a = n;
+    EXPECT_EQ(last(2, 24).size(), 2u) << "no more than there are";
+    EXPECT_EQ(last(kTraceEntries + 5, 3),
+              (std::vector<u64>{kTraceEntries + 2, kTraceEntries + 3, kTraceEntries + 4}));
+    EXPECT_EQ(last(kTraceEntries + 5, 1000).size(), kTraceEntries);
+    EXPECT_EQ(last(kTraceEntries + 5, 1000).front(), 5u);
+    EXPECT_TRUE(last(kTraceEntries, 0).empty());
 }
 
 TEST(Trace, Texts) {

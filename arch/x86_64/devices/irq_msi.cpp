@@ -40,7 +40,11 @@ Result<volatile void*> IrqTable::map_table(u64 at) {
         }
         if (m.page == page) return static_cast<u8*>(m.at) + (at - page);
     }
-    log(Level::error, "MSI-X: too many tables are mapped; refusing the one at {:#x}", at);
+    // Mappings stay: most devices are there for good, and come back to the same place.
+    guest_log(Level::error,
+              "MSI-X: {} pages of tables are mapped, the most there can be: none for the one at {:#x}; fewer "
+              "devices or virtual functions, or interrupts without MSI-X, would do",
+              std::size(mappings_), at);
     return fail(Error::nospc);
 }
 
@@ -61,8 +65,7 @@ Result<> IrqTable::allocate_msi(const MsiRequest& request, std::span<IrqId> out)
         return fail(Error::inval);
 
     Result<> taken = fail(Error::nospc);
-    for (u32 cpu = 0; !taken && cpu < c_.vectors.size(); cpu++)
-        taken = take_vectors(first, count, CpuId(cpu));
+    for (u32 cpu = 0; !taken && cpu < cpus(); cpu++) taken = take_vectors(first, count, CpuId(cpu));
     TRY(taken);
     for (u32 i = 0; i < count; i++) {
         IrqLine& l = lines_[first + i];

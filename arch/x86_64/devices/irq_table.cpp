@@ -35,6 +35,8 @@ void IrqTable::set_isa_override(u8 isa_irq, Gsi gsi, Trigger trigger, Polarity p
     lines_[gsi.v].polarity = polarity;
 }
 
+u32 IrqTable::cpus() const { return std::min(port::cpu_count(), static_cast<u32>(c_.vectors.size())); }
+
 IoApic* IrqTable::io_apic_of(Gsi gsi) {
     for (IoApic& a : c_.io_apics)
         if (a.serves(gsi)) return &a;
@@ -70,7 +72,7 @@ void IrqTable::program(u32 index) {
 
 // Gives lines [first, first + count) vectors of a CPU. The allocation lock is held.
 Result<> IrqTable::take_vectors(u32 first, u32 count, CpuId cpu) {
-    if (cpu.v >= c_.vectors.size()) return fail(Error::inval);
+    if (cpu.v >= cpus()) return fail(Error::inval);
     const u8 vector = c_.vectors[cpu.v].find(count);
     if (vector == 0) return fail(Error::nospc);
     return take_vectors(first, count, cpu, vector);
@@ -114,8 +116,7 @@ Result<IrqId> IrqTable::allocate_gsi(Gsi gsi) {
     if (l.kind == Kind::free) {
         Result<> taken = take_vectors(gsi.v, 1, CpuId(0));
         // Any CPU is better than none.
-        for (u32 cpu = 1; !taken && cpu < c_.vectors.size(); cpu++)
-            taken = take_vectors(gsi.v, 1, CpuId(cpu));
+        for (u32 cpu = 1; !taken && cpu < cpus(); cpu++) taken = take_vectors(gsi.v, 1, CpuId(cpu));
         TRY(taken);
         l.kind = Kind::gsi;
         l.masked = l.hardware_masked = true;
@@ -203,7 +204,7 @@ Result<> IrqTable::move_now(u32 index, CpuId to) {
 }
 
 Result<> IrqTable::set_affinity(IrqId irq, CpuId cpu) {
-    if (!valid(irq) || cpu.v >= c_.vectors.size()) return fail(Error::inval);
+    if (!valid(irq) || cpu.v >= cpus()) return fail(Error::inval);
     LockGuard guard(lock_);
     IrqLine& l = lines_[irq.v];
     LockGuard line_guard(l.lock);

@@ -54,7 +54,7 @@ class IrqTable {
     struct Config {
         LocalApic* apic = nullptr;
         std::span<IoApic> io_apics;
-        std::span<VectorMap> vectors;  // one for each CPU
+        std::span<VectorMap> vectors;  // one for each CPU that firmware names; not all of them may start
         std::span<IrqLine> lines;      // at least gsi_count; the rest serves MSIs
         PciConfig* pci = nullptr;      // nullptr: no MSIs
         u32 (*apic_id)(CpuId) = nullptr;
@@ -99,6 +99,7 @@ class IrqTable {
     };
 
     bool valid(IrqId irq) const { return irq.v < lines_.size(); }
+    u32 cpus() const;  // that can take an interrupt: those that run
     IoApic* io_apic_of(Gsi gsi);
     Redirection redirection(const IrqLine& line) const;
     void hardware_mask(u32 index, bool masked);

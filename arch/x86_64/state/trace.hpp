@@ -38,6 +38,14 @@ inline const TraceEntry* trace_entry(std::span<const TraceEntry, kTraceEntries> 
     return &ring[(next - 1 - age) % kTraceEntries];
 }
 
+// The last events, at most `most`, oldest first.
+template <class F>
+void for_last_events(std::span<const TraceEntry, kTraceEntries> ring, u64 next, u32 most, F&& f) {
+    const u64 there = next < kTraceEntries ? next : u64{kTraceEntries};
+    for (u64 age = most < there ? most : there; age-- > 0;)
+        f(*trace_entry(ring, next, static_cast<u32>(age)));
+}
+
 // One line without its time. Returns its length.
 inline usize format_trace_entry(const TraceEntry& e, std::span<char> out) {
     const auto vcpu = [](u64 packed, std::span<char> text) {
