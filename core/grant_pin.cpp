@@ -87,8 +87,8 @@ GrantResult<GrantedPart> pin_grant(GrantTable& g, u32 ref, DomId grantee, GrantU
     std::atomic<u32>* const word = g.pins_of(ref);
     if (word == nullptr) [[unlikely]]
         return refuse(GrantStatus::bad_gntref);
-    EntryLock lock(*word);
-    const u32 version = g.version.load(std::memory_order_relaxed);
+    EntryLock lock(g, *word);
+    const u32 version = lock.version;
     if (version == 0) [[unlikely]]
         return refuse(GrantStatus::bad_domain);
     if (beyond_end(g, version, ref)) [[unlikely]]
@@ -100,9 +100,9 @@ GrantResult<GrantedPart> pin_grant(GrantTable& g, u32 ref, DomId grantee, GrantU
 }
 
 void unpin_grant(GrantTable& g, u32 ref, bool write) {
-    EntryLock lock(*g.pins_of(ref));
+    EntryLock lock(g, *g.pins_of(ref));
     lock.pins = grant_machine::remove(lock.pins, write);
-    const u32 version = g.version.load(std::memory_order_relaxed);
+    const u32 version = lock.version;
     const u16 idle = grant_machine::idle_flags(lock.pins);
     if (version == 0 || idle == 0) return;
     // Version 1: the flags are the entry's first half word.
@@ -116,8 +116,8 @@ GrantResult<> swap_grants(GrantTable& g, u32 a, u32 b) {
     std::atomic<u32>* const pins_b = g.pins_of(b);
     if (pins_a == nullptr || pins_b == nullptr) return refuse(GrantStatus::bad_gntref);
     // In rising order, as all who lock more than one.
-    EntryLock lock_a(*pins_a);
-    const u32 version = g.version.load(std::memory_order_relaxed);
+    EntryLock lock_a(g, *pins_a);
+    const u32 version = lock_a.version;
     if (version == 0) return refuse(GrantStatus::bad_domain);
     if (beyond_end(g, version, b)) return refuse(GrantStatus::bad_gntref);
     if (a == b) return {};

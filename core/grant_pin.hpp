@@ -15,25 +15,40 @@ namespace domus::core {
 // could fault. What the guest shares is reached through the direct map.
 class [[nodiscard]] EntryLock {
   public:
-    explicit EntryLock(std::atomic<u32>& word) : word_(&word) {
-        u32 v = word.load(std::memory_order_relaxed);
+    // `version` stays the table's until the lock goes.
+    EntryLock(const GrantTable& table, std::atomic<u32>& word) : EntryLock(word) {
         for (;;) {
-            if ((v & GrantPins::kLocked) != 0) [[unlikely]] {
-                port::relax();
-                v = word.load(std::memory_order_relaxed);
-            } else if (word.compare_exchange_weak(v, v | GrantPins::kLocked, std::memory_order_acquire)) {
-                break;
-            }
+            version = table.version.load(std::memory_order_seq_cst);
+            if ((version & GrantTable::kChanging) == 0) [[likely]]
+                return;
+            word.store(pins.v, std::memory_order_release);
+            port::relax();
+            take();
         }
-        pins.v = v;
     }
+    // … of a second entry of the table: `version` is not looked at, it is the first one's.
+    explicit EntryLock(std::atomic<u32>& word) : word_(&word) { take(); }
     EntryLock(const EntryLock&) = delete;
     EntryLock& operator=(const EntryLock&) = delete;
     ~EntryLock() { word_->store(pins.v, std::memory_order_release); }
 
     GrantPins pins;  // what the entry has when the lock goes
+    u32 version = 0;
 
   private:
+    void take() {
+        u32 v = word_->load(std::memory_order_relaxed);
+        for (;;) {
+            if ((v & GrantPins::kLocked) != 0) [[unlikely]] {
+                port::relax();
+                v = word_->load(std::memory_order_relaxed);
+            } else if (word_->compare_exchange_weak(v, v | GrantPins::kLocked, std::memory_order_seq_cst)) {
+                break;
+            }
+        }
+        pins.v = v;
+    }
+
     std::atomic<u32>* word_;
 };
 

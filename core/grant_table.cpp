@@ -48,41 +48,36 @@ Result<> grow(Domain& d, u32 frames) {
     return {};
 }
 
-// Holds every entry's lock, so that nobody is at any. Users hold an entry's for a few instructions only, and
-// never wait for the table's lock.
-class AllEntries {
+// While it lives nobody is at any entry. Users hold an entry's lock for a few instructions only, and never
+// wait for the table's; those who come later see kChanging and wait. One step for all entries, and bounded:
+// 2 KiB of counts to read and 4 KiB of entries to clear for each frame, of which gnttab_max_frames allows
+// 4096 at most.
+class StillTable {
   public:
-    explicit AllEntries(GrantTable& g) : table_(g) {
-        for_each([&](PinWord& w) {
-            u32 v = w.load(std::memory_order_relaxed);
-            while ((v & GrantPins::kLocked) != 0 ||
-                   !w.compare_exchange_weak(v, v | GrantPins::kLocked, std::memory_order_acquire)) {
-                if ((v & GrantPins::kLocked) != 0) {
+    explicit StillTable(GrantTable& g) : table_(g), version_(g.version.load(std::memory_order_relaxed)) {
+        g.version.store(version_ | GrantTable::kChanging, std::memory_order_seq_cst);
+        const u32 frames = g.frames.load(std::memory_order_relaxed);
+        for (u32 n = 0; n < frames; n++) {
+            for (u32 i = 0; i < GrantTable::kEntriesV1; i++) {
+                GrantPins pins{g.pins[n][i].load(std::memory_order_seq_cst)};
+                while (pins.locked()) {
                     port::relax();
-                    v = w.load(std::memory_order_relaxed);
+                    pins.v = g.pins[n][i].load(std::memory_order_seq_cst);
                 }
+                unused_ = unused_ && pins.none();
             }
-            unused_ = unused_ && GrantPins{v}.none();
-        });
+        }
     }
-    AllEntries(const AllEntries&) = delete;
-    AllEntries& operator=(const AllEntries&) = delete;
-    ~AllEntries() {
-        for_each([](PinWord& w) {
-            w.store(w.load(std::memory_order_relaxed) & ~GrantPins::kLocked, std::memory_order_release);
-        });
-    }
+    StillTable(const StillTable&) = delete;
+    StillTable& operator=(const StillTable&) = delete;
+    ~StillTable() { table_.version.store(version_, std::memory_order_release); }
+
     bool unused() const { return unused_; }
+    void becomes(u32 version) { version_ = version; }
 
   private:
-    template <class F>
-    void for_each(F&& f) {
-        const u32 frames = table_.frames.load(std::memory_order_relaxed);
-        for (u32 n = 0; n < frames; n++)
-            for (u32 i = 0; i < GrantTable::kEntriesV1; i++) f(table_.pins[n][i]);
-    }
-
     GrantTable& table_;
+    u32 version_;
     bool unused_ = true;
 };
 
@@ -186,10 +181,7 @@ void retire_grant_table(Domain& d) {
     GrantTable& g = d.grants;
     LockGuard guard(g.lock);
     if (g.version.load(std::memory_order_relaxed) == 0) return;
-    {
-        const AllEntries all(g);
-        g.version.store(0, std::memory_order_relaxed);
-    }
+    StillTable(g).becomes(0);
     for (u32 i = 0; i < g.status_frames.load(std::memory_order_relaxed); i++) free_shared_page(g.status[i]);
     for (u32 i = 0; i < g.frames.load(std::memory_order_relaxed); i++) free_shared_page(g.shared[i]);
 }
@@ -251,7 +243,7 @@ GrantSize grant_table_size(const Domain& d) {
 }
 
 u32 grant_table_version(const Domain& d) {
-    const u32 version = d.grants.version.load(std::memory_order_relaxed);
+    const u32 version = d.grants.version.load(std::memory_order_relaxed) & ~GrantTable::kChanging;
     return version == 0 ? 1 : version;
 }
 
@@ -268,10 +260,10 @@ Result<> set_grant_table_version(Domain& d, u32 version) {
     if (now == 0) return fail(Error::inval);
     if (version > g.max_version) return fail(Error::nosys);
     if (version == 2) TRY(grow_status(d, status_frames_for(g.frames.load(std::memory_order_relaxed))));
-    const AllEntries all(g);
-    if (!all.unused()) return fail(Error::busy);
+    StillTable still(g);
+    if (!still.unused()) return fail(Error::busy);
     TRY(convert(g, version));
-    g.version.store(version, std::memory_order_relaxed);
+    still.becomes(version);
     return {};
 }
 

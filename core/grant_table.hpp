@@ -45,9 +45,10 @@ struct GrantTable {
     // Written with the lock held, read without it. What a number covers is there before it says so.
     std::atomic<u32> frames{0};         // in use
     std::atomic<u32> status_frames{0};  // made when the table first takes version 2, and kept
-    // Of the entries: 1 or 2; 0 when the domain's end has taken the frames away. It changes only while the
-    // lock and the locks of all entries are held: who holds one entry's can trust it.
+    // Of the entries: 1 or 2; 0 when the domain's end has taken the frames away. It changes with the lock
+    // held, while nobody holds an entry's: kChanging keeps those who come meanwhile (core/grant_pin.hpp).
     std::atomic<u32> version{1};
+    static constexpr u32 kChanging = 1u << 8;
 
     u32 max_version = 2;  // that the domain may choose
     u32 max_frames = 0;

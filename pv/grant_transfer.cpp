@@ -49,8 +49,8 @@ GrantResult<> receive(Domain& to, u32 ref, DomId giver, Mfn page, bool& theirs) 
     if (pins == nullptr) return refuse(GrantStatus::bad_gntref);
     GrantResult<> told;
     {
-        core::EntryLock lock(*pins);
-        const u32 version = g.version.load(std::memory_order_relaxed);
+        core::EntryLock lock(g, *pins);
+        const u32 version = lock.version;
         if (version == 0) return refuse(GrantStatus::bad_domain);
         if (version == 2 && ref / core::GrantTable::kEntriesV2 >= g.frames.load(std::memory_order_relaxed))
             return refuse(GrantStatus::bad_gntref);

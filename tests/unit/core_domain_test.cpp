@@ -3,8 +3,10 @@
 #include "core/domain.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <set>
+#include <thread>
 
 #include "core/grant_pin.hpp"
 #include "core_fixture.hpp"
@@ -226,6 +228,31 @@ TEST_F(DomainTest, GrantTableGrowsToItsLimit) {
     EXPECT_TRUE(core::release_page(d, first));
     EXPECT_EQ(d.pages.total, 0u);
     port::frame_ptr<u8>(first)[0] = 1;
+}
+
+TEST_F(DomainTest, AChangeOfVersionWaitsForWhoIsAtAnEntry) {
+    Domain& d = make_domain(1, 1);
+    ASSERT_TRUE(core::grow_grant_table(d, 2));
+    std::thread changer, user;
+    std::atomic<bool> tried{false};
+    {
+        core::EntryLock lock(d.grants, *d.grants.pins_of(600));
+        EXPECT_EQ(lock.version, 1u);
+        changer = std::thread([&d] { EXPECT_TRUE(core::set_grant_table_version(d, 2)); });
+        while ((d.grants.version.load() & core::GrantTable::kChanging) == 0) std::this_thread::yield();
+        EXPECT_EQ(core::grant_table_version(d), 1u);
+        // One who comes now waits for the new version.
+        user = std::thread([&] {
+            const core::EntryLock late(d.grants, *d.grants.pins_of(3));
+            EXPECT_EQ(late.version, 2u);
+            tried.store(true);
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_FALSE(tried.load());
+    }
+    changer.join();
+    user.join();
+    EXPECT_EQ(core::grant_table_version(d), 2u);
 }
 
 TEST_F(DomainTest, GrantVersions) {
