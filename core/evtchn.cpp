@@ -128,12 +128,15 @@ Result<> close_any(Domain& d, EvtPort port) {
         const ChannelState s = c->state();
         if (!es::in_use(s)) return fail(Error::inval);
         if (s.kind == ChannelKind::interdomain) {
-            // An interdomain end keeps its peer from going away: the peer's close would have changed it.
             Domain* remote = find_domain(s.peer);
             Channel* other = remote == nullptr ? nullptr : remote->events.find(EvtPort(s.value));
             if (other == nullptr) {
-                port::relax();
-                continue;
+                // The peer closes its ports at its end, and that changes ours: it has by now.
+                LockGuard guard(c->lock);
+                if (c->state() != s) continue;
+                c->set({});
+                d.events.layout().clear_pending(d, *c, port);
+                break;
             }
             PairGuard guard(c->lock, other->lock);
             if (c->state() != s) continue;
@@ -250,6 +253,9 @@ Result<> set_port_priority(Domain& d, EvtPort port, u32 priority) {
 Result<> reset_events(Domain& d, u32& next) {
     EventChannels& e = d.events;
     for (u32 p = e.ports.next_present(next); p < kMaxPorts; p = e.ports.next_present(p + 1)) {
+        // A CPU that has just reserved it, perhaps for a domain that is at its end by now, makes something of
+        // it in a few steps more; what that is must not be left behind.
+        while (p != 0 && e.ports.find(p)->state().kind == ChannelKind::reserved) port::relax();
         // A port that is not in use is nothing to complain about here.
         static_cast<void>(close_any(d, EvtPort(p)));
         if (p % 64 == 63 && port::preempt_wanted()) {

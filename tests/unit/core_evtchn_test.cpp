@@ -2,8 +2,10 @@
 // Event channels: the ABI's rules one by one, then long random runs against a model.
 #include "core/evtchn.hpp"
 
+#include <chrono>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "core_fixture.hpp"
 
@@ -228,6 +230,36 @@ TEST_F(Evtchn, ResetClosesEverythingInSteps) {
     EXPECT_EQ(a.events.active, 0u);
     EXPECT_EQ(port_status(b, EvtPort(500))->status, u32{EVTCHNSTAT_unbound});
     EXPECT_EQ(b.events.active, 500u);
+}
+
+// Control software may just be making a port for a domain that comes to its end.
+TEST_F(Evtchn, ResetWaitsForAPortInTheMaking) {
+    Domain& d = make_running(1);
+    const EvtPort port = *alloc_unbound(d, DomId(2));
+    core::Channel& c = *d.events.find(port);
+    const core::ChannelState made = c.state();
+    c.set(core::event_state::reserved());
+    std::thread maker([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        LockGuard guard(c.lock);
+        c.set(made);
+    });
+    u32 next = 0;
+    EXPECT_TRUE(core::reset_events(d, next));
+    maker.join();
+    EXPECT_EQ(port_status(d, port)->status, u32{EVTCHNSTAT_closed});
+}
+
+TEST_F(Evtchn, APortWhosePeerIsNoMoreCanBeClosed) {
+    Domain& d = make_running(1);
+    const EvtPort port = *alloc_unbound(d, DomId(77));
+    core::Channel& c = *d.events.find(port);
+    {
+        LockGuard guard(c.lock);
+        c.set(core::event_state::interdomain(DomId(77), EvtPort(3)));
+    }
+    EXPECT_TRUE(close_port(d, port));
+    EXPECT_EQ(port_status(d, port)->status, u32{EVTCHNSTAT_closed});
 }
 
 TEST_F(Evtchn, AllocationFailuresLeaveNothingBehind) {
