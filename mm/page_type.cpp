@@ -375,6 +375,8 @@ Result<> unpin_page(Frame& f, Preempt preempt) {
     }
 }
 
+bool take_pin(Frame& f) { return change_pinned(f, false); }
+
 Result<> relinquish_page_type(Frame& f) {
     TypeWord w = load(f);
     if (w.has(TypeWord::kPinned)) {

@@ -193,6 +193,9 @@ Result<> relinquish_page_type(Frame& f);
 // pin_page: EINVAL as get_page_type, or pinned already. unpin_page: EINVAL if not pinned.
 Result<> pin_page(Frame& f, PageType t, const TableRules& rules);
 Result<> unpin_page(Frame& f, Preempt preempt);
+// As unpin_page, but the caller gets the pin's use of the type, and the reference that goes with it, to give
+// up. False: not pinned any more.
+bool take_pin(Frame& f);
 
 // The writable type, by far the most frequent, inline.
 namespace detail {

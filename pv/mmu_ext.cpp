@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/log.hpp"
+#include "core/domain_list.hpp"
 #include "mm/heap.hpp"
 #include "port/address_space.hpp"
 #include "port/cpu.hpp"
@@ -153,7 +154,15 @@ Result<> pin(Call& c, const mmuext_op_t& op) {
         if (type == PageType::l4) return fail(Error::inval);
         if (type == PageType::l3) type = PageType::l3_pae;
     }
-    return pin_page(page.frame(), type, rules);
+    TRY(pin_page(page.frame(), type, rules));
+    // A domain that has come to its end since the rules were made gives up its pins, and may have been at
+    // this page already: then nobody else ever would. Whoever sees the other's step undoes it.
+    const Domain* const owner = core::find_domain(rules.owner);
+    if ((owner == nullptr || owner->dying.load() != Dying::no) && take_pin(page.frame())) {
+        c.vcpu.pv.retiring_table = page.mfn();
+        return fail(Error::inval);
+    }
+    return {};
 }
 
 Result<> unpin(Call& c, const mmuext_op_t& op) {

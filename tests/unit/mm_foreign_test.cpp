@@ -67,6 +67,30 @@ TEST_F(ForeignTables, PagesAreMappedByName) {
     EXPECT_TRUE(update(l1, 2, Pte(), DOMID_SELF));
 }
 
+// A list of requests is judged by the rules of its beginning, and the domain may come to its end meanwhile:
+// it may have been at the page already, and would never give up the pin.
+TEST_F(ForeignTables, NoPinStaysInADomainThatComesToItsEnd) {
+    const Mfn before = page(*guest), t = page(*guest);
+    ASSERT_TRUE(ext(MMUEXT_PIN_L1_TABLE, before, 5));
+    mmuext_op_t list[2]{};
+    list[0].cmd = MMUEXT_UNPIN_TABLE, list[0].arg1.mfn = before.v;
+    list[1].cmd = MMUEXT_PIN_L1_TABLE, list[1].arg1.mfn = t.v;
+    std::memcpy(machine.guest.data(), list, sizeof list);
+    machine.on_tlb_clock = [this] { guest->dying.store(Dying::dying); };  // when the first table ends
+    const auto done = pv::mmuext_op(vcpu(), GuestIn<mmuext_op_t>(fakes::Machine::guest_base), 2, 5);
+    machine.on_tlb_clock = nullptr;
+    ASSERT_EQ(guest->dying.load(), Dying::dying);
+    EXPECT_EQ(done.done, 1u);
+    EXPECT_EQ(done.status.error(), Error::inval);
+    EXPECT_FALSE(TypeWord{frame_of(t).type.load()}.has(TypeWord::kPinned));
+    // What the pin held goes with the caller's next request.
+    EXPECT_FALSE(ext(MMUEXT_TLB_FLUSH_LOCAL, t, 6));
+    EXPECT_TRUE(ext(MMUEXT_TLB_FLUSH_LOCAL, t, DOMID_SELF));
+    EXPECT_EQ(TypeWord{frame_of(t).type.load()}.count(), 0u);
+    EXPECT_EQ(refs(t), 1u);
+    guest->dying.store(Dying::no);
+}
+
 TEST_F(ForeignTables, TablesArePinnedAndChanged) {
     const Mfn t4 = page(*guest), t3 = page(*guest), p = page(*guest);
     table(t4)[3] = Pte(t3, kRw);
