@@ -137,22 +137,26 @@ void DirtyLog::end(Domain& d) {
     held_count_ = 0;
     held_too_many_ = false;
     untold_ = false;
+    untold_at_ = 0;
     if (scan_at_ != kNoFrameLink) put_ref(frame_of(Mfn(std::exchange(scan_at_, kNoFrameLink))));
     const bool was_on = state_ == State::on || state_ == State::scanning;
     state_ = State::off;
     if (was_on) unpause_domain(d);
 }
 
-void DirtyLog::next_round() {
-    if (untold_) {
-        for (u64 word = 0; word < limit() / 64; word++) {
-            const u64 left = bits_[1 - round()].word(word);
-            if (left == 0) continue;
-            bits_[round()].set_word(word, left);
-            bits_[1 - round()].clear_word(word, left);
-        }
+Result<> DirtyLog::next_round() {
+    constexpr u64 kStep = 256;
+    const u64 first = untold_at_;
+    for (; untold_ && untold_at_ < limit() / 64; untold_at_++) {
+        if (untold_at_ % kStep == 0 && untold_at_ != first && port::preempt_wanted())
+            return fail(Error::restart);
+        const u64 left = bits_[1 - round()].word(untold_at_);
+        if (left == 0) continue;
+        bits_[round()].set_word(untold_at_, left);
+        bits_[1 - round()].clear_word(untold_at_, left);
     }
     untold_ = true;
+    untold_at_ = 0;
     mirror.forget([&] {
         const unsigned ending = round();
         // What may be written at any time was written in this round, and in the next if it still can be. One
@@ -173,6 +177,7 @@ void DirtyLog::next_round() {
     // Every CPU: also those that run others who map its pages, or that are just noting a write for the old
     // round.
     port::flush_everything();
+    return {};
 }
 
 void DirtyLog::written(Mfn frame) {

@@ -28,8 +28,8 @@ class DirtyLog final : public PageLog {
 
     // A round ends: what was written up to now is in the finished round, and what is written from now on in
     // the next. What the last finished round still had is in this one, unless all was told that anybody wants
-    // to know.
-    void next_round();
+    // to know. RESTART: call again.
+    Result<> next_round();
     void round_told() { untold_ = false; }
 
     // 64 pages of the finished round; of both rounds, with what outsiders may be writing right now. Pages
@@ -72,7 +72,8 @@ class DirtyLog final : public PageLog {
     DirtyBits held_bits_;
     Array<Held> held_;
     usize held_count_ = 0;
-    bool untold_ = false;         // the finished round may have something left
+    bool untold_ = false;         // the finished round may have something left …
+    u64 untold_at_ = 0;           // … from this word on
     bool held_too_many_ = false;  // any page may have one: every round is whole
     u64 most_ = 0;                // pages that need a bit
     u32 scan_at_ = kNoFrameLink;  // the next page to look at, held by a reference

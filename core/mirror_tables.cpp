@@ -63,13 +63,19 @@ Result<> MirrorTables::create(DomId domain, u32 roots, u32 tables) {
 }
 
 void MirrorTables::destroy() {
-    while (roots_made_ > 0) free_frames(roots_[--roots_made_].mirror, 0);
-    while (pages_made_ > 0) free_frames(Mfn(tables_[--pages_made_].frame), 0);
-    roots_.reset();
-    tables_.reset();
-    buckets_.reset();
-    free_ = kNone;
-    free_count_ = 0;
+    Array<Root> roots;
+    Array<Table> tables;
+    Array<u32> buckets;
+    u32 roots_made = 0, pages_made = 0;
+    {
+        LockGuard guard(lock_);
+        roots = std::move(roots_), tables = std::move(tables_), buckets = std::move(buckets_);
+        roots_made = std::exchange(roots_made_, 0), pages_made = std::exchange(pages_made_, 0);
+        free_ = kNone;
+        free_count_ = 0;
+    }
+    while (roots_made > 0) free_frames(roots[--roots_made].mirror, 0);
+    while (pages_made > 0) free_frames(Mfn(tables[--pages_made].frame), 0);
 }
 
 Mfn MirrorTables::enter(u32 number, Mfn guest_root) {
@@ -195,6 +201,7 @@ void MirrorTables::entry_written(Mfn table, unsigned level, unsigned index) {
             if (roots_[i].guest == table) store_entry(entries(roots_[i].mirror)[index], Pte());
         return;
     }
+    if (buckets_.size() == 0) return;
     if (const u32 t = find(table); t != kNone) store_entry(entries(Mfn(tables_[t].frame))[index], Pte());
 }
 
@@ -202,6 +209,7 @@ void MirrorTables::table_ends(Mfn table) {
     LockGuard guard(lock_);
     for (u32 i = 0; i < roots_made_; i++)
         if (roots_[i].guest == table) roots_[i].guest = kNoMfn;
+    if (buckets_.size() == 0) return;
     u32* link = &bucket(table.v);
     while (*link != kNone && tables_[*link].guest != table.v) link = &tables_[*link].next;
     if (*link != kNone) *link = tables_[*link].next;

@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "mm/box.hpp"
 #include "port/lock.hpp"
+#include "port/tlb.hpp"
 
 namespace domus::core {
 
@@ -60,17 +61,19 @@ class MirrorTables {
     // A page fault at a guest's address in the address space of root `number`. Spurious faults are resolved.
     Fault resolve(u32 number, Vaddr va, Access access, PageLog& log);
 
-    // Entry `index` of a table of this level has been written, or the table is none any more.
+    // Entry `index` of a table of this level has been written, or the table is none any more. Whoever found
+    // the log on may be late and say so of a mirror that is none any more.
     void entry_written(Mfn table, unsigned level, unsigned index);
     void table_ends(Mfn table);
 
-    // Forgets everything. Until the domain's TLBs are flushed, CPUs may use what they remember; `locked` is
-    // called with the mirror's lock held, between two states in which nothing is resolved.
+    // Forgets everything; `locked` is called with the mirror's lock held, between two states in which nothing
+    // is resolved. The domain's CPUs are flushed before the first frame is used anew.
     template <class F>
     void forget(F&& locked) {
         LockGuard guard(lock_);
         empty();
         locked();
+        port::flush_domain(domain_);
     }
     // For state that belongs together with the mirror's.
     SpinLock& lock() { return lock_; }

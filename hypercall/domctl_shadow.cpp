@@ -24,22 +24,20 @@ Result<> enable(Caller& caller, Domain& d, u32 mode) {
     if (mode != XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY) return fail(Error::inval);
     if (d.control.log_dirty) return fail(Error::inval);
     if (d.is_32bit) {
-        log(Level::warning,
-            "d{}: live migration of d{} refused: the pages that a 32-bit guest writes are not logged; save "
-            "and "
-            "restore it instead",
-            caller.domain.id, d.id);
+        guest_log(Level::warning,
+                  "d{}: live migration of d{} refused: the pages that a 32-bit guest writes are not logged; "
+                  "save and restore it instead",
+                  caller.domain.id, d.id);
         return fail(Error::opnotsupp);
     }
     const Result<> begun = d.dirty_log.begin(d);
     if (!begun && begun.error() != Error::nomem) return begun;
     d.control.log_dirty = true;
     if (!begun)
-        log(Level::warning,
-            "d{}: no memory for the log of the pages that d{} writes: each round of its live migration sends "
-            "all of "
-            "its memory; free some, or migrate it while it is paused",
-            caller.domain.id, d.id);
+        guest_log(Level::warning,
+                  "d{}: no memory for the log of the pages that d{} writes: each round of its live migration "
+                  "sends all of its memory; free some, or migrate it while it is paused",
+                  caller.domain.id, d.id);
     return {};
 }
 
@@ -58,7 +56,7 @@ Result<> tell(Domain& d, GuestAddr where, xen_domctl_shadow_op& arg) {
     const u64 words = (arg.pages + 63) / 64;
     if (arg.mb == 0) {
         arg.stats.dirty_count = 0;
-        if (!peek && d.dirty_log.on()) d.dirty_log.next_round();
+        if (!peek && d.dirty_log.on()) TRY(d.dirty_log.next_round());
     }
     const GuestOut<u8> bitmap(reinterpret_cast<u64>(arg.dirty_bitmap.p));
     u64 at = u64{arg.mb} * kStep;

@@ -62,7 +62,7 @@ class DirtyLogTest : public CoreTest {
     }
     // Ends a round: which of the domain's pages were written in it.
     std::vector<bool> round() {
-        log().next_round();
+        while (!log().next_round()) {}
         std::vector<bool> dirty(kPages);
         for (unsigned i = 0; i < kPages; i++) dirty[i] = (log().finished(i / 64) >> (i % 64) & 1) != 0;
         for (u64 w = 0; w < log().limit() / 64; w++) log().forget_finished(w, ~u64{0});
@@ -424,6 +424,47 @@ TEST_F(DirtyLogModel, BeginningIsPreemptibleAndFailsWhole) {
     machine.preempt = true;
     EXPECT_ERROR(log().begin(*guest), restart);
     machine.preempt = false;
+}
+
+// A CPU may remember an upper entry that leads to a mirror's frame, which another may want for another table.
+TEST_F(DirtyLogModel, FramesOfTheMirrorAreFlushedBeforeTheyAreUsedAnew) {
+    begin();
+    const u64 flushes = machine.domain_flushes, full = machine.full_flushes;
+    ASSERT_TRUE(log().next_round());
+    EXPECT_GT(machine.domain_flushes, flushes) << "with the mirror's lock held";
+    EXPECT_GT(machine.full_flushes, full) << "after that";
+    log().end(*guest);
+}
+
+// Whoever has found the log on may wait for the mirror's lock while it ends.
+TEST_F(DirtyLogModel, ALateNoteFindsNoMirror) {
+    begin();
+    log().end(*guest);
+    log().mirror.entry_written(pages[4], 2, 0);
+    log().mirror.entry_written(pages[0], 4, 0);
+    log().mirror.table_ends(pages[4]);
+    EXPECT_EQ(log().mirror.tables_in_use(), 0u);
+}
+
+TEST_F(DirtyLogModel, WhatWasNotToldIsCarriedOverInSteps) {
+    begin();
+    static_cast<void>(round());
+    note_written(frame_of(pages[20]));
+    ASSERT_TRUE(log().next_round());
+    // Nobody has been told of that round.
+    machine.preempt = true;
+    int steps = 0;
+    Result<> r = log().next_round();
+    for (; !r && steps < 100; steps++) {
+        EXPECT_EQ(r.error(), Error::restart);
+        EXPECT_NE(log().so_far(0) >> 20 & 1, 0u);
+        r = log().next_round();
+    }
+    machine.preempt = false;
+    EXPECT_GE(steps, 1);
+    EXPECT_TRUE(r);
+    EXPECT_NE(log().finished(0) >> 20 & 1, 0u);
+    log().end(*guest);
 }
 
 TEST_F(DirtyLogModel, ADomainMayDieWhileItIsLogged) {
