@@ -31,7 +31,7 @@ Result<> vcpu_replace_context(Vcpu& v, const void* context, bool online) {
     const bool was = v.initialised.exchange(false);
     const Result<> done = port::vcpu_set_context(v, context);
     if (done) {
-        v.blocked.store(false);
+        unblock(v);  // also ends a poll
         v.online.store(online);
         v.initialised.store(true);
     } else if (done.error() != Error::restart) {

@@ -183,6 +183,25 @@ TEST_F(VcpuTest, PollTimesOut) {
     EXPECT_EQ(d.events.pollers.load(), 0u);
 }
 
+TEST_F(VcpuTest, ANewContextEndsAPoll) {
+    Domain& d = start();
+    Vcpu& v = vcpu(d, 0);
+    const u32 ports[] = {core::alloc_unbound(d, DomId(5))->v};
+    v.info->evtchn_upcall_mask = 1;
+    act_as(v);
+    ASSERT_TRUE(core::vcpu_poll(v, ports, 5 * kMillisecond));
+    machine.set_cpu(CpuId(0));
+    run_all();
+    core::pause_vcpu_sync(v);
+    ASSERT_TRUE(core::vcpu_replace_context(v, nullptr, true));
+    EXPECT_EQ(d.events.pollers.load(), 0u);
+    EXPECT_EQ(v.polling.load(), Vcpu::kPollNone);
+    EXPECT_FALSE(v.poll_timer.queued());
+    core::unpause_vcpu(v);
+    run_all();
+    EXPECT_TRUE(running(v));
+}
+
 TEST_F(VcpuTest, PollRefusesBadPorts) {
     Domain& d = start();
     Vcpu& v = vcpu(d, 0);
