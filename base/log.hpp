@@ -16,6 +16,9 @@ using LogSink = void (*)(Level level, bool guest, std::string_view line);
 void set_log_sink(LogSink sink);
 void log_text(Level level, bool guest, std::string_view line);
 
+// How many warnings and errors there have been, of all CPUs: whether something has been said already.
+u32 warnings_logged();
+
 template <class... Args>
 [[gnu::cold]] void log(Level level, FormatString<Args...> fmt, const Args&... args) {
     char line[256];

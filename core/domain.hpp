@@ -18,6 +18,7 @@
 #include "core/pirq.hpp"
 #include "core/quiesce.hpp"
 #include "core/rangeset.hpp"
+#include "core/told_set.hpp"
 #include "core/vcpu.hpp"
 #include "core/watchdog.hpp"
 
@@ -97,6 +98,7 @@ struct Domain {
     core::RangeSet ioport_caps;  // I/O ports it may use
     core::RangeSet irq_caps;     // interrupts it may bind, by PIRQ
     core::Watchdogs watchdogs;
+    core::ToldSet refusals;  // of its hypercalls (hypercall/refusal.hpp)
 
     // Life and lookup; core/domain_list.hpp.
     std::atomic<Dying> dying{Dying::no};

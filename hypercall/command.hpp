@@ -16,6 +16,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "base/log.hpp"
 #include "hypercall/argument.hpp"
 #include "hypercall/caller.hpp"
 #include "hypercall/outcome.hpp"
@@ -60,6 +61,17 @@ struct SignatureOf<R (*)(Caller&, A...)> {
     static constexpr usize kCount = sizeof...(A);
     using Last = std::tuple_element_t<kCount, std::tuple<void, A...>>;  // void if there is none
 };
+
+// The domain among a command's arguments, if there is one.
+inline const Domain* target_of() { return nullptr; }
+template <class First, class... Rest>
+const Domain* target_of(const First& first, const Rest&... rest) {
+    if constexpr (std::is_same_v<First, Domain>) {
+        return &first;
+    } else {
+        return target_of(rest...);
+    }
+}
 
 template <class L, auto F, class... Extra>
 Value call_command(Caller& caller, Extra... extra, GuestAddr where) {
@@ -128,7 +140,8 @@ struct Commands {
         return nullptr;
     }
 
-    // Checks who may call, and calls. ENOSYS for an unknown number, EPERM for one that is not the caller's.
+    // Checks who may call, and calls. ENOSYS for an unknown number, EPERM for one that is not the caller's. A
+    // refusal of an operation that is not everybody's is told, unless a line has come meanwhile.
     Value call(Caller& caller, u32 number, Extra... extra, GuestAddr where) const {
         const Command<Extra...>* c = find(number);
         if (c == nullptr) [[unlikely]] {
@@ -139,7 +152,13 @@ struct Commands {
             name_forbidden(caller, family, c->name);
             return fail(Error::perm);
         }
-        return c->call(caller, extra..., where);
+        if (c->who == Who::any) [[likely]]
+            return c->call(caller, extra..., where);
+        const u32 said = warnings_logged();
+        const Value done = c->call(caller, extra..., where);
+        if (!done && warnings_logged() == said) [[unlikely]]
+            name_refused(caller, family, c->name, detail::target_of(extra...), done.error());
+        return done;
     }
 
   private:

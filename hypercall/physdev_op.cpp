@@ -32,8 +32,12 @@ Result<> irq_status_query(Caller& caller, physdev_irq_status_query_t& arg) {
     return {};
 }
 
-Result<> setup_gsi(Caller&, const physdev_setup_gsi_t& arg) {
-    if (arg.gsi < 0 || static_cast<u32>(arg.gsi) >= port::gsi_count()) return fail(Error::inval);
+Result<> setup_gsi(Caller& caller, const physdev_setup_gsi_t& arg) {
+    if (arg.gsi < 0 || static_cast<u32>(arg.gsi) >= port::gsi_count()) {
+        guest_log(Level::warning, "d{}: physdev_op setup_gsi: no GSI {}; the I/O APICs have 0 to {}",
+                  caller.domain.id, arg.gsi, port::gsi_count() - 1);
+        return fail(Error::inval);
+    }
     const Trigger trigger = arg.triggering != 0 ? Trigger::level : Trigger::edge;
     const Polarity polarity = arg.polarity != 0 ? Polarity::low : Polarity::high;
     const Result<> done = port::gsi_configure(Gsi(static_cast<u32>(arg.gsi)), trigger, polarity);
@@ -59,32 +63,48 @@ Result<Pirq> map_msi(Domain& d, const physdev_map_pirq_t& arg, bool with_segment
     return core::map_msi(d, request, static_cast<u32>(count), arg.pirq);
 }
 
-Result<> map_pirq(Caller& caller, physdev_map_pirq_t& arg) {
-    Domain* d = TRY(target_domain(caller, arg.domid));
+// Why an interrupt was not mapped, where the cause can be known from the error.
+void tell_unmapped(const Caller& caller, const Domain& d, const physdev_map_pirq_t& arg, Error error) {
+    const char* why = nullptr;
+    switch (error) {
+        case Error::perm: why = "the GSI is not that domain's; domctl irq_permission gives it"; break;
+        case Error::nospc:
+            why = "no PIRQ, MSI line or CPU's vector is free; fewer interrupts of devices would do";
+            break;
+        case Error::nodev:
+        case Error::noent: why = "the device has no such capability or does not answer"; break;
+        default: return;
+    }
+    guest_log(Level::warning, "d{}: physdev_op map_pirq (type {}, index {}, device {:x}:{:x}) for d{}: {}",
+              caller.domain.id, arg.type, arg.index, static_cast<u32>(arg.bus), static_cast<u32>(arg.devfn),
+              d.id, why);
+}
+
+Result<Pirq> map_pirq_of_type(Domain& d, const physdev_map_pirq_t& arg) {
     switch (arg.type) {
-        case MAP_PIRQ_TYPE_GSI: {
+        case MAP_PIRQ_TYPE_GSI:
             if (arg.index < 0) return fail(Error::inval);
-            const Pirq p = TRY(core::map_gsi(*d, Gsi(static_cast<u32>(arg.index)), arg.pirq));
-            arg.pirq = static_cast<s32>(p.v);
-            return {};
-        }
+            return core::map_gsi(d, Gsi(static_cast<u32>(arg.index)), arg.pirq);
         case MAP_PIRQ_TYPE_MSI:
-        case MAP_PIRQ_TYPE_MSI_SEG: {
-            const Pirq p = TRY(map_msi(*d, arg, arg.type == MAP_PIRQ_TYPE_MSI_SEG, 1));
-            arg.pirq = static_cast<s32>(p.v);
-            return {};
-        }
-        case MAP_PIRQ_TYPE_MULTI_MSI: {
+        case MAP_PIRQ_TYPE_MSI_SEG: return map_msi(d, arg, arg.type == MAP_PIRQ_TYPE_MSI_SEG, 1);
+        case MAP_PIRQ_TYPE_MULTI_MSI:
             // Several messages of a device's MSI capability, not of MSI-X.
-            if (arg.table_base != 0 || arg.entry_nr <= 0 || arg.entry_nr > kMaxMultiMsi) {
+            if (arg.table_base != 0 || arg.entry_nr <= 0 || arg.entry_nr > kMaxMultiMsi)
                 return fail(Error::inval);
-            }
-            const Pirq p = TRY(map_msi(*d, arg, true, arg.entry_nr));
-            arg.pirq = static_cast<s32>(p.v);
-            return {};
-        }
+            return map_msi(d, arg, true, arg.entry_nr);
         default: return fail(Error::inval);
     }
+}
+
+Result<> map_pirq(Caller& caller, physdev_map_pirq_t& arg) {
+    Domain* d = TRY(target_domain(caller, arg.domid));
+    const Result<Pirq> mapped = map_pirq_of_type(*d, arg);
+    if (!mapped) {
+        tell_unmapped(caller, *d, arg, mapped.error());
+        return fail(mapped.error());
+    }
+    arg.pirq = static_cast<s32>(mapped->v);
+    return {};
 }
 
 Result<> unmap_pirq(Caller& caller, const physdev_unmap_pirq_t& arg) {

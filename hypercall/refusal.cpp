@@ -1,33 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Naming refusals once.
+// Naming refusals.
 #include "hypercall/refusal.hpp"
 
-#include <atomic>
-
 #include "base/log.hpp"
+#include "port/time.hpp"
 
 namespace domus::hypercall {
 
 namespace {
 
-// A fixed open-addressing set of keys: enough for every operation of the ABI; when it is full, or when two
-// CPUs race for one slot with different keys, nothing more than a log line is lost.
-constexpr usize kSlots = 256;
-constinit std::atomic<u64> seen[kSlots];
-
-bool first_time(const char* text, u64 sub) {
+bool first_time(const Caller& caller, const char* text, u64 sub) {
     u64 key = 0xcbf29ce484222325u;  // FNV-1a
     for (const char* p = text; *p != 0; p++) key = (key ^ static_cast<u8>(*p)) * 0x100000001b3u;
     key = (key ^ sub) * 0x100000001b3u;
-    key |= 1;
-    for (usize probe = 0; probe < 8; probe++) {
-        std::atomic<u64>& slot = seen[((key >> 32) + probe) % kSlots];
-        u64 held = slot.load(std::memory_order_relaxed);
-        if (held == key) return false;
-        if (held == 0 && slot.compare_exchange_strong(held, key, std::memory_order_relaxed)) return true;
-        if (held == key) return false;
+    return caller.domain.refusals.tell(key, port::now());
+}
+
+struct Rule {
+    const char* broken = nullptr;  // null: an ordinary answer
+    const char* remedy = nullptr;
+};
+
+constexpr Rule rule_of(Error e) {
+    switch (e) {
+        case Error::perm:
+        case Error::access:
+            return {"not this domain's to do, or not at this point of the target's life",
+                    "a permission given first, or an earlier call"};
+        case Error::inval:
+            return {"an argument is malformed, out of range or does not fit the target's state",
+                    "the public headers say what it takes"};
+        case Error::range:
+        case Error::overflow:
+        case Error::toobig: return {"a number is beyond what can be kept", "a smaller one"};
+        case Error::nospc: return {"a table of limited size is full", "giving up entries, or a higher limit"};
+        case Error::busy: return {"somebody else is at it or uses it", "trying anew when that has ended"};
+        case Error::nomem:
+            return {"no memory, or the target's limit is reached", "freeing some, or a higher limit"};
+        default: return {};
     }
-    return false;
 }
 
 }  // namespace
@@ -35,7 +46,7 @@ bool first_time(const char* text, u64 sub) {
 void name_missing(const Caller& caller, const char* call, u64 sub) {
     // Numbers outside the ABI's range are a guest's noise: all of them count as one.
     if (sub != kNoSub && sub > 0xffff) sub = 0xffff;
-    if (!first_time(call, sub)) return;
+    if (!first_time(caller, call, sub)) return;
     if (sub == kNoSub) {
         guest_log(Level::warning, "d{}v{}: hypercall {} is not implemented", caller.domain.id, caller.vcpu.id,
                   call);
@@ -46,13 +57,24 @@ void name_missing(const Caller& caller, const char* call, u64 sub) {
 }
 
 void name_forbidden(const Caller& caller, const char* call, const char* operation) {
-    if (!first_time(operation, 0x10000u + caller.domain.id.v)) return;
+    if (!first_time(caller, operation, 0x10000u)) return;
     guest_log(Level::warning, "d{}v{}: {} {} is not allowed to this domain", caller.domain.id, caller.vcpu.id,
               call, operation);
 }
 
-void forget_named() {
-    for (auto& s : seen) s.store(0, std::memory_order_relaxed);
+void name_refused(const Caller& caller, const char* call, const char* operation, const Domain* target,
+                  Error error) {
+    const Rule rule = rule_of(error);
+    if (rule.broken == nullptr) return;
+    const u64 about = target != nullptr ? target->id.v : u64{0xffff};
+    if (!first_time(caller, operation, (u64{2} + static_cast<u64>(error)) << 16 | about)) return;
+    if (target != nullptr) {
+        guest_log(Level::warning, "d{}: {} {} for d{} refused ({}): {}; what helps: {}", caller.domain.id,
+                  call, operation, target->id, error, rule.broken, rule.remedy);
+    } else {
+        guest_log(Level::warning, "d{}: {} {} refused ({}): {}; what helps: {}", caller.domain.id, call,
+                  operation, error, rule.broken, rule.remedy);
+    }
 }
 
 }  // namespace domus::hypercall

@@ -120,6 +120,19 @@ TEST_F(Dispatch, UnknownNumbersAreEnosysAndNamedOnce) {
     EXPECT_NE(log_lines[0].find("hypercall 11"), std::string::npos) << log_lines[0];
 }
 
+// A domain that asks for all there is not hides nobody else's refusals, and does not fill the log.
+TEST_F(Dispatch, OneDomainsNoiseIsItsOwn) {
+    Domain& noisy = make_running(7);
+    Vcpu& v = *noisy.vcpu(VcpuId(0));
+    for (u32 command = 100; command < 1000; command++)
+        run_as(v, __HYPERVISOR_event_channel_op, command, at(0));
+    EXPECT_EQ(log_lines.size(), core::ToldSet::kKept);
+    log_lines.clear();
+    run(__HYPERVISOR_event_channel_op, 200, at(0));
+    ASSERT_EQ(log_lines.size(), 1u);
+    EXPECT_EQ(log_lines[0], "d0v0: event_channel_op 200 is not implemented");
+}
+
 TEST_F(Dispatch, RubbishAboveTheNumberIsIgnored) {
     regs.rax = 0xdead000000000000 | __HYPERVISOR_xen_version;
     regs.rdi = 0xbeef00000000 | XENVER_version;

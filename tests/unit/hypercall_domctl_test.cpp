@@ -421,6 +421,26 @@ TEST_F(Domctl, WritesHypercallPagesOnlyIntoMemoryOfTheDomain) {
     EXPECT_EQ(call(XEN_DOMCTL_hypercall_init, 9), -EACCES);
 }
 
+TEST_F(Domctl, ARefusalLeavesALine) {
+    create(9);
+    log_lines.clear();
+    op.u.max_vcpus.max = 77;
+    EXPECT_EQ(call(XEN_DOMCTL_max_vcpus, 9), -EINVAL);
+    ASSERT_EQ(log_lines.size(), 1u);
+    EXPECT_EQ(log_lines[0].find("d0: domctl max_vcpus for d9 refused (EINVAL): an argument is "), 0u)
+        << log_lines[0];
+    EXPECT_NE(log_lines[0].find("; what helps: "), std::string::npos);
+    EXPECT_EQ(call(XEN_DOMCTL_max_vcpus, 9), -EINVAL);
+    EXPECT_EQ(log_lines.size(), 1u) << "once";
+    // An answer rather than a refusal.
+    op.u.getvcpuinfo.vcpu = 99;
+    EXPECT_EQ(call(XEN_DOMCTL_getvcpuinfo, 9), -ESRCH);
+    EXPECT_EQ(log_lines.size(), 1u);
+    // One that says it better is not said again.
+    EXPECT_EQ(call(XEN_DOMCTL_assign_device, 9), -ENODEV);
+    EXPECT_EQ(log_lines.size(), 2u);
+}
+
 TEST_F(Domctl, IsTheControlDomainsAlone) {
     Domain& other = make_domain(9);
     for (u32 cmd : {XEN_DOMCTL_createdomain, XEN_DOMCTL_getdomaininfo, XEN_DOMCTL_destroydomain}) {

@@ -13,7 +13,6 @@
 #include "base/log.hpp"
 #include "hypercall/dispatch.hpp"
 #include "hypercall/platform.hpp"
-#include "hypercall/refusal.hpp"
 #include "unit/core_fixture.hpp"
 
 namespace domus::hypercall {
@@ -25,7 +24,6 @@ class HypercallTest : public CoreTest {
     HypercallTest() {
         act_as(vcpu);
         log_lines.clear();
-        forget_named();
         platform() = {};
         set_log_sink([](Level, bool, std::string_view line) { log_lines.emplace_back(line); });
     }

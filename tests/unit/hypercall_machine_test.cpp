@@ -296,7 +296,10 @@ TEST_F(PhysdevOp, Gsi) {
     EXPECT_EQ(phys(PHYSDEVOP_setup_gsi, gsi), 0);
     EXPECT_TRUE(fakes::interrupts.level[9]);
     gsi.gsi = 24;
+    log_lines.clear();
     EXPECT_EQ(phys(PHYSDEVOP_setup_gsi, gsi), -EINVAL);
+    ASSERT_EQ(log_lines.size(), 1u);
+    EXPECT_NE(log_lines[0].find("setup_gsi: no GSI "), std::string::npos) << log_lines[0];
     gsi.gsi = -1;
     EXPECT_EQ(phys(PHYSDEVOP_setup_gsi, gsi), -EINVAL);
 
