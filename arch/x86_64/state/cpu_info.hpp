@@ -25,7 +25,7 @@ struct alignas(16) CpuInfo {
     std::atomic<u32> work;  // port::Work bits
     u64 scratch;            // SYSCALL entry parks RSP here
     u64 trace_count;        // events written to the CPU's ring (arch/x86_64/trace.hpp)
-    u64 reserved;           // to a multiple of 16
+    u64 lock_ranks;         // bit r: the CPU holds a lock of rank r (port/lock_order.cpp; debug builds)
 };
 static_assert(sizeof(CpuInfo) % 16 == 0);
 
