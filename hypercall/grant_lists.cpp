@@ -83,30 +83,34 @@ Result<> map_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {
     });
 }
 
-Result<> unmap_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {
-    using Op = gnttab_unmap_grant_ref_t;
+namespace {
+
+// end(batch, element) ends a mapping; the flush comes once for a group.
+template <class Op, class End>
+Result<> end_mappings(Caller& caller, GrantList& list, GuestAddr where, const char* operation, End end) {
     pv::UnmapBatch batch(caller.vcpu);
     return each<Op>(
         list, where,
         [&](const Op& op, GuestAddr at) {
-            const s16 status = core::to_abi(batch.add(op.handle, op.host_addr, op.dev_bus_addr));
-            if (status != GNTST_okay) log_refused(caller, "unmap", op.handle, caller.domain.id.v, status);
+            const s16 status = core::to_abi(end(batch, op));
+            if (status != GNTST_okay) log_refused(caller, operation, op.handle, caller.domain.id.v, status);
             return answer(at, offsetof(Op, status), status);
         },
         [&] { batch.finish(); });
 }
 
+}  // namespace
+
+Result<> unmap_grant_refs(Caller& caller, GrantList& list, GuestAddr where) {
+    return end_mappings<gnttab_unmap_grant_ref_t>(
+        caller, list, where, "unmap",
+        [](auto& batch, const auto& op) { return batch.add(op.handle, op.host_addr, op.dev_bus_addr); });
+}
+
 Result<> unmap_and_replace(Caller& caller, GrantList& list, GuestAddr where) {
-    using Op = gnttab_unmap_and_replace_t;
-    pv::UnmapBatch batch(caller.vcpu);
-    return each<Op>(
-        list, where,
-        [&](const Op& op, GuestAddr at) {
-            const s16 status = core::to_abi(batch.replace(op.handle, op.host_addr, op.new_addr));
-            if (status != GNTST_okay) log_refused(caller, "replace", op.handle, caller.domain.id.v, status);
-            return answer(at, offsetof(Op, status), status);
-        },
-        [&] { batch.finish(); });
+    return end_mappings<gnttab_unmap_and_replace_t>(
+        caller, list, where, "replace",
+        [](auto& batch, const auto& op) { return batch.replace(op.handle, op.host_addr, op.new_addr); });
 }
 
 template <class L>

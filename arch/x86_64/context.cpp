@@ -50,10 +50,7 @@ void load_root(Vcpu& v, bool kernel, Tick tick) {
 }
 
 void save_segments(PvVcpu& pv) {
-    asm volatile("movw %%ds, %0" : "=m"(pv.ds));
-    asm volatile("movw %%es, %0" : "=m"(pv.es));
-    asm volatile("movw %%fs, %0" : "=m"(pv.fs));
-    asm volatile("movw %%gs, %0" : "=m"(pv.gs));
+    read_selectors(pv);
     pv.fs_base = rdmsr(kMsrFsBase);
     u64 active = rdmsr(kMsrGsBase), other = rdmsr(kMsrKernelGsBase);
     if (!pv.in_kernel) std::swap(active, other);

@@ -46,6 +46,15 @@ DOMUS_CONTROL_REGISTER(dr6)
 DOMUS_CONTROL_REGISTER(dr7)
 #undef DOMUS_CONTROL_REGISTER
 
+// The data segment registers, into fields of their names.
+template <class T>
+void read_selectors(T& to) {
+    asm volatile("movw %%ds, %0" : "=m"(to.ds));
+    asm volatile("movw %%es, %0" : "=m"(to.es));
+    asm volatile("movw %%fs, %0" : "=m"(to.fs));
+    asm volatile("movw %%gs, %0" : "=m"(to.gs));
+}
+
 inline void wbinvd() { asm volatile("wbinvd" : : : "memory"); }
 inline void clflush(const void* p) { asm volatile("clflush (%0)" : : "r"(p) : "memory"); }
 inline void invlpg(u64 va) { asm volatile("invlpg (%0)" : : "r"(va) : "memory"); }

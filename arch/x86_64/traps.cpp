@@ -66,13 +66,6 @@ bool is_return_to_guest(const GuestRegs& regs) {
            (reinterpret_cast<const u64*>(regs.rsp)[1] & 3) != 0;  // CS
 }
 
-void save_selectors(PvVcpu& pv) {
-    asm volatile("movw %%ds, %0" : "=m"(pv.ds));
-    asm volatile("movw %%es, %0" : "=m"(pv.es));
-    asm volatile("movw %%fs, %0" : "=m"(pv.fs));
-    asm volatile("movw %%gs, %0" : "=m"(pv.gs));
-}
-
 // A CPU takes no further NMI before an IRET. From here the way may lead to an idle wait, or to another vCPU,
 // rather than back to what was interrupted; the stack is no longer the one that NMIs begin on.
 void admit_nmis() {
@@ -171,7 +164,7 @@ extern "C" void trap_from_hypervisor(GuestRegs* regs) {
         info->regs.rflags = tail[2];
         info->regs.rsp = tail[3];
         info->regs.ss = tail[4];
-        save_selectors(info->current->pv);
+        read_selectors(info->current->pv);
         upcall::guest_failsafe(*info->current, info->regs);
         restart_exit();
     }
