@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The public structures of Xen as a 32-bit PV guest lays them out: the ABI's longs and pointers have 32 bits
-// there, and nothing is aligned to more than four bytes. Those of the processor come from Debian's libxen-dev
-// (public foreign/x86_32.h); the others are the public headers' structures, written for that width and held
-// against its sizes.
+// there, and nothing is aligned to more than four bytes. Where the compiler would leave a gap in one that
+// goes back to guests there is a field `gap`, which is written as zero. Those of the processor come from
+// Debian's libxen-dev (public foreign/x86_32.h); the others are the public headers' structures, written for
+// that width and held against its sizes.
 #pragma once
 
 #include "abi/xen.hpp"
@@ -47,7 +48,7 @@ struct MemoryReservation {  // memory.h
     Handle extent_start;
     Long nr_extents;
     uint32_t extent_order, mem_flags;
-    uint16_t domid;
+    uint16_t domid, gap = 0;
 };
 struct MemoryExchange {
     MemoryReservation in, out;
@@ -76,9 +77,10 @@ struct RemoveFromPhysmap {
 };
 
 struct GnttabSetupTable {  // grant_table.h
-    uint16_t dom;
+    uint16_t dom, gap0 = 0;
     uint32_t nr_frames;
     int16_t status;
+    uint16_t gap1 = 0;
     Handle frame_list;
 };
 struct GnttabGetStatusFrames {

@@ -36,6 +36,9 @@ Result<T> read_wire(GuestAddr where) {
 template <class L, class T>
 Result<> write_wire(GuestAddr where, const T& value) {
     using W = Wire<L, T>;
+    // What is made anew has no gaps, in which the guest would find what our stack held.
+    static_assert(std::is_same_v<typename W::Type, T> ||
+                  std::has_unique_object_representations_v<typename W::Type>);
     return where.out<typename W::Type>().write(W::narrow(value));
 }
 
@@ -212,7 +215,10 @@ struct Wire<Layout32, gnttab_setup_table_t> {
         return w;
     }
     static Type narrow(const gnttab_setup_table_t& w) {
-        return {w.dom, w.nr_frames, w.status, static_cast<u32>(handle_address(w.frame_list))};
+        return {.dom = w.dom,
+                .nr_frames = w.nr_frames,
+                .status = w.status,
+                .frame_list = static_cast<u32>(handle_address(w.frame_list))};
     }
 };
 
