@@ -10,7 +10,7 @@ namespace domus::hypercall {
 
 // sysctl_console.cpp
 Result<> sysctl_readconsole(Caller& caller, xen_sysctl_readconsole& arg);
-Result<> sysctl_debug_keys(Caller& caller, const xen_sysctl_debug_keys& arg);
+Result<> sysctl_debug_keys(Caller& caller, GuestAddr where);
 
 // sysctl_machine.cpp
 Result<> sysctl_physinfo(Caller& caller, xen_sysctl_physinfo& arg);

@@ -5,6 +5,7 @@
 #include "hypercall/bitmap.hpp"
 #include "hypercall/platform.hpp"
 #include "hypercall/sysctl.hpp"
+#include "port/cpu.hpp"
 
 namespace domus::hypercall {
 
@@ -31,13 +32,23 @@ Result<> sysctl_readconsole(Caller&, xen_sysctl_readconsole& arg) {
     return {};
 }
 
-Result<> sysctl_debug_keys(Caller&, const xen_sysctl_debug_keys& arg) {
+Result<> sysctl_debug_keys(Caller&, GuestAddr where) {
+    xen_sysctl_debug_keys arg = TRY(where.in<xen_sysctl_debug_keys>().read());
     if (platform().debug_key == nullptr) return fail(Error::nosys);
     const GuestIn<char> keys = address_of(arg.keys).in<char>();
     // Each key is a report: more of them than keys exist are a mistake.
     constexpr u32 kMost = 256;
     if (arg.nr_keys > kMost) return fail(Error::toobig);
-    for (u32 i = 0; i < arg.nr_keys; i++) platform().debug_key(TRY(keys.read(i)));
+    for (u32 i = 0; i < arg.nr_keys; i++) {
+        // A report takes long on a serial line. Which keys are left is in the structure.
+        if (i != 0 && port::preempt_wanted()) {
+            arg.keys.p += i;
+            arg.nr_keys -= i;
+            TRY(where.out<xen_sysctl_debug_keys>().write(arg));
+            return fail(Error::restart);
+        }
+        platform().debug_key(TRY(keys.read(i)));
+    }
     return {};
 }
 

@@ -182,6 +182,14 @@ TEST_F(Sysctl, DebugKeys) {
     s.u.debug_keys.nr_keys = 3;
     EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), 0);
     EXPECT_EQ(keys, "r?q");
+    keys.clear();
+    set_handle(s.u.debug_keys.keys, at(kBuffer));
+    s.u.debug_keys.nr_keys = 3;
+    machine.preempt = true;
+    EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), 0);
+    machine.preempt = false;
+    EXPECT_EQ(keys, "r?q") << "in three steps";
+    EXPECT_EQ(again_count, 2u);
     s.u.debug_keys.nr_keys = ~0u;
     EXPECT_EQ(call(XEN_SYSCTL_debug_keys, s), -E2BIG);
     s.u.debug_keys.nr_keys = 1;
