@@ -20,6 +20,7 @@
 #include "core/rangeset.hpp"
 #include "core/told_set.hpp"
 #include "core/vcpu.hpp"
+#include "core/vnuma.hpp"
 #include "core/watchdog.hpp"
 
 namespace domus {
@@ -86,6 +87,7 @@ struct Domain {
     sched::Group sched_group;
     u64 node_affinity = 1;  // NUMA nodes that its memory should come from
     bool node_affinity_given = false;
+    core::VirtualNumaSlot virtual_numa;  // nothing unless the toolstack has set something
 
     core::DomainControl control;
     core::DomainPages pages;

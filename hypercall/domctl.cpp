@@ -57,6 +57,9 @@ constexpr DomctlRow kList[] = {
     row<&domctl_memory_mapping>(XEN_DOMCTL_memory_mapping, "memory_mapping"),
     row<&domctl_bind_pt_irq>(XEN_DOMCTL_bind_pt_irq, "bind_pt_irq"),
     row<&domctl_bind_pt_irq>(XEN_DOMCTL_unbind_pt_irq, "unbind_pt_irq"),
+    row<&domctl_set_target>(XEN_DOMCTL_set_target, "set_target"),
+    // vnuma.cpp
+    row<&domctl_setvnumainfo>(XEN_DOMCTL_setvnumainfo, "setvnumainfo"),
     // domctl_sched.cpp
     row<&domctl_setvcpuaffinity>(XEN_DOMCTL_setvcpuaffinity, "setvcpuaffinity"),
     row<&domctl_getvcpuaffinity>(XEN_DOMCTL_getvcpuaffinity, "getvcpuaffinity"),

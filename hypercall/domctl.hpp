@@ -84,6 +84,14 @@ Result<> domctl_memory_mapping(Caller& caller, Domain& d, const xen_domctl_memor
 Result<> domctl_bind_pt_irq(Caller& caller, Domain& d);
 Result<> domctl_no_iommu(Caller& caller, DomctlHeader& header);
 
+// A device model domain for another: only domains with emulated devices have one. EOPNOTSUPP for any other.
+Result<> domctl_set_target(Caller& caller, Domain& d, const xen_domctl_set_target& arg);
+
+// ---- vnuma.cpp: the nodes that it believes to have
+
+// EINVAL: too many nodes or ranges of memory, not as many vCPUs as the domain has, or something lies nowhere.
+Result<> domctl_setvnumainfo(Caller& caller, Domain& d, const xen_domctl_vnuma& arg);
+
 // ---- domctl_sched.cpp: where and how much its vCPUs run
 
 Result<> domctl_setvcpuaffinity(Caller& caller, Domain& d, xen_domctl_vcpuaffinity& arg);

@@ -3,6 +3,7 @@
 // itself.
 #include "base/log.hpp"
 #include "core/domain.hpp"
+#include "core/domain_list.hpp"
 #include "hypercall/domctl.hpp"
 #include "mm/page_type.hpp"
 
@@ -59,6 +60,16 @@ Result<> domctl_memory_mapping(Caller& caller, Domain& d, const xen_domctl_memor
 
 // For guests with an emulated interrupt controller.
 Result<> domctl_bind_pt_irq(Caller&, Domain&) { return fail(Error::inval); }
+
+Result<> domctl_set_target(Caller& caller, Domain& d, const xen_domctl_set_target& arg) {
+    const Domain* const target = core::find_domain(DomId(arg.target));
+    if (target == nullptr) return fail(Error::srch);
+    if (target == &d) return fail(Error::inval);
+    guest_log(Level::warning,
+              "d{}: set_target: d{} has no emulated devices that d{} could serve; use type=\"pv\"",
+              caller.domain.id, target->id, d.id);
+    return fail(Error::opnotsupp);
+}
 
 Result<> domctl_no_iommu(Caller& caller, DomctlHeader&) {
     guest_log(Level::warning, "d{}: devices cannot be assigned: Domus drives no IOMMU", caller.domain.id);

@@ -50,13 +50,6 @@ Result<s64> maximum_gpfn(Caller& caller, const OneDomain& arg) {
 // The first frame behind all RAM.
 Result<s64> maximum_ram_page(Caller&) { return static_cast<s64>(ram_end() >> kPageShift); }
 
-// Which nodes a guest should believe to have is told to guests that have some (XEN_DOMCTL_setvnumainfo).
-Result<> get_vnumainfo(Caller& caller, const xen_vnuma_topology_info_t& arg) {
-    if (arg.pad != 0) return fail(Error::inval);
-    TRY(target_domain(caller, arg.domid));
-    return fail(Error::opnotsupp);
-}
-
 // Populating on demand is for guests whose physical memory the hypervisor translates.
 Result<> pod_target(Caller& caller, const xen_pod_target_t& arg) {
     TRY(target_domain(caller, arg.domid));
@@ -114,7 +107,7 @@ constexpr Command<> kList<Layout64>[] = {
     command<Layout64, &pod_target>(XENMEM_set_pod_target, "set_pod_target", Who::control),
     command<Layout64, &pod_target>(XENMEM_get_pod_target, "get_pod_target", Who::control),
     command<Layout64, &claim_pages>(XENMEM_claim_pages, "claim_pages", Who::control),
-    command<Layout64, &get_vnumainfo>(XENMEM_get_vnumainfo, "get_vnumainfo"),
+    command<Layout64, &get_vnumainfo<Layout64>>(XENMEM_get_vnumainfo, "get_vnumainfo"),
     command<Layout64, &reserved_device_memory_map>(XENMEM_reserved_device_memory_map,
                                                    "reserved_device_memory_map"),
     command<Layout64, &machine_memory_map>(XENMEM_machine_memory_map, "machine_memory_map",
@@ -138,6 +131,7 @@ constexpr Command<> kList<Layout32>[] = {
     command<Layout32, &machphys_compat_mfn_list<Layout32>>(XENMEM_machphys_compat_mfn_list,
                                                            "machphys_compat_mfn_list"),
     command<Layout32, &machphys_mapping<Layout32>>(XENMEM_machphys_mapping, "machphys_mapping"),
+    command<Layout32, &get_vnumainfo<Layout32>>(XENMEM_get_vnumainfo, "get_vnumainfo"),
     command<Layout32, &maximum_gpfn>(XENMEM_maximum_gpfn, "maximum_gpfn"),
     command<Layout32, &remove_from_physmap>(XENMEM_remove_from_physmap, "remove_from_physmap"),
     command<Layout32, &no_sharing>(XENMEM_get_sharing_freed_pages, "get_sharing_freed_pages"),

@@ -45,6 +45,10 @@ MemoryCall memory_exchange(Caller& caller, GuestAddr arg);
 // memory_resource.cpp: acquire_resource, from frame `start` of its list on
 MemoryCall acquire_resource(Caller& caller, u64 start, GuestAddr arg);
 
+// vnuma.cpp
+template <class L>
+Result<> get_vnumainfo(Caller& caller, GuestAddr where);
+
 // memory_map.cpp
 u64 ram_end();  // bytes: the first address behind all RAM
 Result<> memory_map(Caller& caller, xen_memory_map_t& arg);

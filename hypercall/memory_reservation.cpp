@@ -74,19 +74,28 @@ Result<> decrease(const Reservation& r, u64 index) {
     return {};
 }
 
-// The machine has one node, 0. Another one that is only preferred falls back on it.
-bool nodes_exist(u32 mem_flags) {
+// The machine has one node, 0. Another one that is only preferred falls back on it. A guest may name one of
+// its own nodes instead, of which the host's is meant strictly.
+bool nodes_exist(const Domain& d, u32 mem_flags) {
     constexpr u32 kNoNode = 0xff;
     const u32 node = XENMEMF_get_node(mem_flags);
-    if (node == kNoNode || node == 0) return true;
+    if (node == kNoNode) return true;
+    if ((mem_flags & XENMEMF_vnode) != 0) {
+        const core::VirtualNuma* const t = d.virtual_numa.get();
+        if (t == nullptr) return true;  // means nothing
+        if (node >= t->nodes) return false;
+        return t->host_node[node] == 0 || t->host_node[node] == core::kNoHostNode;
+    }
+    if (node == 0) return true;
     return node < kMaxNodes && (mem_flags & XENMEMF_exact_node_request) == 0;
 }
 
 // Why nothing of a reservation is done; null if it may be.
-const char* reason_against(const Caller& caller, u32 command, const xen_memory_reservation_t& r) {
+const char* reason_against(const Caller& caller, const Domain& d, u32 command,
+                           const xen_memory_reservation_t& r) {
     if (r.extent_order > max_extent_order(caller.domain)) return "its extents are too large";
     if (command == XENMEM_decrease_reservation) return nullptr;
-    if (!nodes_exist(r.mem_flags)) return "there is no such node";
+    if (!nodes_exist(d, r.mem_flags)) return "there is no such node";
     // A PV guest sees machine frames: there is nothing to fill in later.
     if ((r.mem_flags & XENMEMF_populate_on_demand) != 0) return "PV guests are not populated on demand";
     return nullptr;
@@ -116,9 +125,9 @@ MemoryCall memory_reservation(Caller& caller, u32 command, u64 start, GuestAddr 
         log_stop(caller, command, r.domid, at, r.nr_extents, why);
         return static_cast<s64>(at);
     };
-    if (const char* why = reason_against(caller, command, r)) return stop(start, why);
     const Result<Domain*> d = target_domain(caller, r.domid);
     if (!d) return stop(start, d.error() == Error::perm ? "only the control domain may" : "no such domain");
+    if (const char* why = reason_against(caller, **d, command, r)) return stop(start, why);
 
     const Reservation work{.d = **d,
                            .list = GuestLongs::of<L>(handle_address(r.extent_start)),

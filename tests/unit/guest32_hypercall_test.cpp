@@ -107,6 +107,27 @@ TEST_F(Guest32Calls, GoesOnWhereItWasPreempted) {
     EXPECT_EQ(op32(__HYPERVISOR_memory_op, XENMEM_populate_physmap, r), 0);
 }
 
+TEST_F(Guest32Calls, LearnsItsNodes) {
+    Box<core::VirtualNuma> topology = std::move(*make<core::VirtualNuma>());
+    topology->nodes = 1;
+    topology->distance = std::move(*make_array<u32>(1));
+    topology->node_of_vcpu = std::move(*make_array<u32>(2));
+    topology->ranges = std::move(*make_array<xen_vmemrange_t>(1));
+    topology->distance[0] = 10;
+    topology->ranges[0] = {0, 0x4000, 0, 0};
+    guest.virtual_numa.set(std::move(topology));
+    xen_vnuma_topology_info_t info{};
+    info.domid = DOMID_SELF;
+    info.nr_vnodes = info.nr_vcpus = info.nr_vmemranges = 4;
+    info.vdistance.pad = kRubbish << 16 | at(0x100);  // it sets the lower halves
+    info.vcpu_to_vnode.pad = kRubbish << 16 | at(0x200);
+    info.vmemrange.pad = kRubbish << 16 | at(0x300);
+    EXPECT_EQ(op32(__HYPERVISOR_memory_op, XENMEM_get_vnumainfo, info), 0);
+    EXPECT_EQ(info.nr_vcpus, 2u);
+    EXPECT_EQ(get<u32>(0x100), 10u);
+    EXPECT_EQ(get<xen_vmemrange_t>(0x300).end, 0x4000u);
+}
+
 TEST_F(Guest32Calls, ExchangesPages) {
     put(0x100, std::vector<u32>{100});
     abi32::MemoryReservation r{.extent_start = static_cast<u32>(at(0x100)),
