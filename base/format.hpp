@@ -40,8 +40,7 @@ constexpr FormatArg to_arg(const T& value) {
     using D = std::decay_t<T>;
     if constexpr (is_strong<D>) {
         constexpr bool address = std::is_same_v<D, Mfn> || std::is_same_v<D, Gfn> ||
-                                 std::is_same_v<D, Maddr> || std::is_same_v<D, Gaddr> ||
-                                 std::is_same_v<D, Vaddr>;
+                                 std::is_same_v<D, Maddr> || std::is_same_v<D, Vaddr>;
         return {K::unsigned_int, address, static_cast<u64>(value.v), {}};
     } else if constexpr (std::is_same_v<D, Error>) {
         return {K::text, false, 0, error_name(value)};

@@ -53,24 +53,19 @@ struct Strong {
 using Mfn = Strong<struct MfnTag, u64>;      // machine frame number
 using Gfn = Strong<struct GfnTag, u64>;      // guest (pseudo-physical) frame number, a PV guest's pfn
 using Maddr = Strong<struct MaddrTag, u64>;  // machine address, bytes
-using Gaddr = Strong<struct GaddrTag, u64>;  // guest physical address, bytes
 using Vaddr = Strong<struct VaddrTag, u64>;  // virtual address, in whichever space the context names
 
 using DomId = Strong<struct DomIdTag, u16>;  // the ABI's domid_t
 using VcpuId = Strong<struct VcpuIdTag, u32>;
 using CpuId = Strong<struct CpuIdTag, u32>;  // physical CPU, dense from 0
 using EvtPort = Strong<struct EvtPortTag, u32>;
-using GrantRef = Strong<struct GrantRefTag, u32>;
 using Pirq = Strong<struct PirqTag, u32>;  // a domain's interrupt number
 using Gsi = Strong<struct GsiTag, u32>;    // global system interrupt, ACPI's number of an I/O APIC pin
 
 inline constexpr Mfn kNoMfn{~u64{0}};
-inline constexpr Gfn kNoGfn{~u64{0}};
 
 constexpr Maddr maddr(Mfn m) { return Maddr(m.v << kPageShift); }
 constexpr Mfn mfn(Maddr a) { return Mfn(a.v >> kPageShift); }
-constexpr Gaddr gaddr(Gfn g) { return Gaddr(g.v << kPageShift); }
-constexpr Gfn gfn(Gaddr a) { return Gfn(a.v >> kPageShift); }
 constexpr u64 page_offset(Vaddr a) { return a.v & ~kPageMask; }
 constexpr u64 page_offset(Maddr a) { return a.v & ~kPageMask; }
 

@@ -42,7 +42,6 @@ struct ChannelState {
                 DomId(static_cast<u16>(v >> 24)), static_cast<u32>(v >> 40)};
     }
 };
-inline constexpr u32 kMaxChannelValue = (1u << 24) - 1;
 
 // VIRQs are of one vCPU each or of the whole domain (the list in public xen.h; those of the architecture,
 // machine checks, are global). `virq` below NR_VIRQS.

@@ -208,20 +208,6 @@ Result<Mfn> grant_status_frame(Domain& d, u32 index) {
     return g.status[index];
 }
 
-Result<u32> grant_resource_size(const Domain& d, u32 id) {
-    switch (id) {
-        case XENMEM_resource_grant_table_id_shared: return d.grants.max_frames;
-        case XENMEM_resource_grant_table_id_status: return status_frames_for(d.grants.max_frames);
-        default: return fail(Error::inval);
-    }
-}
-
-Result<Mfn> grant_resource_frame(Domain& d, u32 id, u64 index) {
-    if (index >= TRY(grant_resource_size(d, id))) return fail(Error::inval);
-    return id == XENMEM_resource_grant_table_id_shared ? grant_shared_frame(d, static_cast<u32>(index))
-                                                       : grant_status_frame(d, static_cast<u32>(index));
-}
-
 void dump_grant_table(Domain& d) {
     constexpr u32 kLines = 64;
     const GrantTable& g = d.grants;

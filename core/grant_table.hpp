@@ -83,12 +83,6 @@ Result<> grow_grant_table(Domain& d, u32 frames);
 Result<Mfn> grant_shared_frame(Domain& d, u32 index);
 Result<Mfn> grant_status_frame(Domain& d, u32 index);
 
-// XENMEM_acquire_resource of XENMEM_resource_grant_table: `id` is one of
-// XENMEM_resource_grant_table_id_{shared,status}. The number of frames that there can be, and one of them,
-// owned by d, which stays while d lives. EINVAL: no such id, and as above.
-Result<u32> grant_resource_size(const Domain& d, u32 id);
-Result<Mfn> grant_resource_frame(Domain& d, u32 id, u64 index);
-
 // Tells the log what of the table is in use.
 void dump_grant_table(Domain& d);
 

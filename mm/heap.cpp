@@ -33,7 +33,7 @@ class BuddyNode {
 
     u64 free_between(unsigned min_bits, unsigned max_bits) const;
 
-    u64 free_frames = 0, total_frames = 0, scrubbed_frames = 0;
+    u64 free_frames = 0;
 
   private:
     struct Zone {
@@ -161,8 +161,6 @@ void heap_add(Mfn first, u64 count) {
         give(Mfn(at), order, 0);
         at += u64{1} << order;
     }
-    auto node = node0.lock();
-    node->total_frames += count;
 }
 
 Result<Mfn> alloc_frames(unsigned order, AllocLimits limits) {
@@ -180,7 +178,6 @@ Result<Mfn> alloc_frames(unsigned order, AllocLimits limits) {
         auto node = node0.lock();
         first = node->take(order, zone_limit, stale, stamp);
         if (first == kEnd) return fail(Error::nomem);
-        if (limits.scrub) node->scrubbed_frames += u64{1} << order;
     }
     if (stale) port::flush_since(stamp);
     if (limits.scrub) std::memset(port::frame_ptr(Mfn(first)), 0, kPageSize << order);
@@ -194,8 +191,6 @@ u64 heap_free_frames() { return node0.lock()->free_frames; }
 u64 heap_free_frames(unsigned min_bits, unsigned max_bits) {
     return node0.lock()->free_between(min_bits, max_bits);
 }
-u64 heap_total_frames() { return node0.lock()->total_frames; }
-u64 heap_scrubbed_frames() { return node0.lock()->scrubbed_frames; }
 
 void heap_reset() {
     *node0.lock() = BuddyNode{};

@@ -32,10 +32,8 @@ void free_frames(Mfn first, unsigned order);
 void free_guest_frames(Mfn first, unsigned order);
 
 u64 heap_free_frames();
-u64 heap_total_frames();
 // Free frames whose addresses need min_bits to max_bits bits. Those that need 21 or less count as one.
 u64 heap_free_frames(unsigned min_bits, unsigned max_bits);
-u64 heap_scrubbed_frames();  // zeroed on allocation since boot
 
 // For tests: forgets all memory; and lets the allocation after the next `n` fail (once).
 void heap_reset();

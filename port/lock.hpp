@@ -59,12 +59,6 @@ class SpinLock {
         detail::lock_order_acquire(rank_);
         lock_unranked();
     }
-    bool try_lock() {
-        u32 now = serving_.load(std::memory_order_relaxed);
-        if (!next_.compare_exchange_strong(now, now + 1, std::memory_order_acquire)) return false;
-        detail::lock_order_acquire(rank_);
-        return true;
-    }
     void unlock() {
         unlock_unranked();
         detail::lock_order_release(rank_);
@@ -139,10 +133,6 @@ class Guarded {
         T* value_;
     };
     Access lock() { return Access(*this); }
-
-    // For construction, destruction and reports of a crash: no other CPU can be at it, or it no longer
-    // matters.
-    T& unguarded() { return value_; }
 
   private:
     SpinLock lock_{R};

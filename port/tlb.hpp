@@ -12,11 +12,11 @@ namespace domus::port {
 u32 tlb_clock();
 
 // Flushes the domain's translations on every CPU that runs one of its vCPUs, this one included, and waits for
-// them. CPUs that have flushed since `stamp` (a tlb_clock() value; wrap-around is handled) are left alone.
+// them.
 void flush_domain(DomId domain);
-void flush_domain_since(DomId domain, u32 stamp);
-// Flushes guest translations on every CPU that has not flushed them since `stamp`, whichever domain it runs,
-// and waits for them. For memory that changes hands: a frame's last holder may be a foreign mapper.
+// Flushes guest translations on every CPU that has not flushed them since `stamp` (a tlb_clock() value;
+// wrap-around is handled), whichever domain it runs, and waits for them. For memory that changes hands: a
+// frame's last holder may be a foreign mapper.
 void flush_since(u32 stamp);
 // As flush_domain, for one page.
 void flush_domain_page(DomId domain, Vaddr va);

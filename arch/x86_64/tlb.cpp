@@ -103,15 +103,6 @@ void flush_domain(DomId domain) {
                  [&](const CpuState& s) { return s.domain.load(std::memory_order_seq_cst) == domain.v; });
 }
 
-void flush_domain_since(DomId domain, u32 stamp) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    const CpuState& me = cpu_state(this_cpu());
-    if (me.domain.load(std::memory_order_relaxed) == domain.v && !flushed_since(me, stamp)) flush_now(false);
-    flush_others(false, [&](const CpuState& s) {
-        return s.domain.load(std::memory_order_seq_cst) == domain.v && !flushed_since(s, stamp);
-    });
-}
-
 void flush_since(u32 stamp) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!flushed_since(cpu_state(this_cpu()), stamp)) flush_now(false);

@@ -111,10 +111,9 @@ u32 tlb_clock() {
     return machine->tlb_clock;
 }
 void flush_domain(DomId) { machine->domain_flushes++, machine->tlb_clock++; }
-void flush_domain_since(DomId, u32 stamp) {
+void flush_since(u32 stamp) {
     if (static_cast<s32>(machine->tlb_clock - stamp) <= 0) machine->domain_flushes++, machine->tlb_clock++;
 }
-void flush_since(u32 stamp) { flush_domain_since(DomId(0), stamp); }
 void flush_domain_page(DomId, Vaddr) { machine->page_flushes++; }
 void flush_local() { machine->domain_flushes++; }
 void flush_local_page(Vaddr) { machine->page_flushes++; }

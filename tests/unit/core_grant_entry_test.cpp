@@ -287,19 +287,12 @@ TEST_F(GrantEntries, EveryAllocationMayFail) {
 
 TEST_F(GrantEntries, ResourcesAndLimits) {
     Domain& d = make_domain(1, 1, {.max_grant_frames = 9});
-    constexpr u32 kShared = XENMEM_resource_grant_table_id_shared,
-                  kStatus = XENMEM_resource_grant_table_id_status;
-    EXPECT_EQ(*core::grant_resource_size(d, kShared), 9u);
-    EXPECT_EQ(*core::grant_resource_size(d, kStatus), 2u);
-    EXPECT_ERROR(core::grant_resource_size(d, 2), inval);
-    EXPECT_ERROR(core::grant_resource_frame(d, 2, 0), inval);
-    EXPECT_ERROR(core::grant_resource_frame(d, kShared, 9), inval);
-    EXPECT_ERROR(core::grant_resource_frame(d, kShared, u64{1} << 32), inval);
-    EXPECT_ERROR(core::grant_resource_frame(d, kStatus, 0), inval);
-    EXPECT_EQ(*core::grant_resource_frame(d, kShared, 2), d.grants.shared[2]);
+    EXPECT_ERROR(core::grant_shared_frame(d, 9), nospc);
+    EXPECT_ERROR(core::grant_status_frame(d, 0), inval);
+    EXPECT_EQ(*core::grant_shared_frame(d, 2), d.grants.shared[2]);
     EXPECT_EQ(core::grant_table_size(d).frames, 3u);
     ASSERT_TRUE(core::set_grant_table_version(d, 2));
-    EXPECT_EQ(*core::grant_resource_frame(d, kStatus, 1), d.grants.status[1]);
+    EXPECT_EQ(*core::grant_status_frame(d, 1), d.grants.status[1]);
 
     EXPECT_EQ(core::grant_limits_for(-1, -1, 2)->max_frames, 64u);
     EXPECT_EQ(core::grant_limits_for(-1, -1, 2)->max_maptrack_frames, 1024u);
