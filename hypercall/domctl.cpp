@@ -58,6 +58,9 @@ constexpr DomctlRow kList[] = {
     row<&domctl_bind_pt_irq>(XEN_DOMCTL_bind_pt_irq, "bind_pt_irq"),
     row<&domctl_bind_pt_irq>(XEN_DOMCTL_unbind_pt_irq, "unbind_pt_irq"),
     row<&domctl_set_target>(XEN_DOMCTL_set_target, "set_target"),
+    // psr.cpp
+    row<&domctl_psr_cmt_op>(XEN_DOMCTL_psr_cmt_op, "psr_cmt_op"),
+    row<&domctl_psr_alloc>(XEN_DOMCTL_psr_alloc, "psr_alloc"),
     // vnuma.cpp
     row<&domctl_setvnumainfo>(XEN_DOMCTL_setvnumainfo, "setvnumainfo"),
     // domctl_sched.cpp

@@ -87,6 +87,11 @@ Result<> domctl_no_iommu(Caller& caller, DomctlHeader& header);
 // A device model domain for another: only domains with emulated devices have one. EOPNOTSUPP for any other.
 Result<> domctl_set_target(Caller& caller, Domain& d, const xen_domctl_set_target& arg);
 
+// ---- psr.cpp: its share of caches and memory bandwidth. ENODEV
+
+Result<> domctl_psr_cmt_op(Caller& caller, Domain& d, xen_domctl_psr_cmt_op& arg);
+Result<> domctl_psr_alloc(Caller& caller, Domain& d, xen_domctl_psr_alloc& arg);
+
 // ---- vnuma.cpp: the nodes that it believes to have
 
 // EINVAL: too many nodes or ranges of memory, not as many vCPUs as the domain has, or something lies nowhere.

@@ -3,6 +3,7 @@
 #include "hypercall/refusal.hpp"
 
 #include "base/log.hpp"
+#include "hypercall/absent_names.hpp"
 #include "port/time.hpp"
 
 namespace domus::hypercall {
@@ -50,6 +51,9 @@ void name_missing(const Caller& caller, const char* call, u64 sub) {
     if (sub == kNoSub) {
         guest_log(Level::warning, "d{}v{}: hypercall {} is not implemented", caller.domain.id, caller.vcpu.id,
                   call);
+    } else if (const char* name = absent_name(call, sub)) {
+        guest_log(Level::warning, "d{}v{}: {} {} ({}) is not implemented", caller.domain.id, caller.vcpu.id,
+                  call, name, sub);
     } else {
         guest_log(Level::warning, "d{}v{}: {} {} is not implemented", caller.domain.id, caller.vcpu.id, call,
                   sub);

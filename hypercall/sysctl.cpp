@@ -25,6 +25,10 @@ constexpr Command<> kList[] = {
     command<&sysctl_cpupool_op>(XEN_SYSCTL_cpupool_op, "cpupool_op"),
     command<&sysctl_scheduler_op>(XEN_SYSCTL_scheduler_op, "scheduler_op"),
     command<&sysctl_pcitopoinfo>(XEN_SYSCTL_pcitopoinfo, "pcitopoinfo"),
+    command<&sysctl_page_offline_op>(XEN_SYSCTL_page_offline_op, "page_offline_op"),
+    // psr.cpp
+    command<&sysctl_psr_cmt_op>(XEN_SYSCTL_psr_cmt_op, "psr_cmt_op"),
+    command<&sysctl_psr_alloc>(XEN_SYSCTL_psr_alloc, "psr_alloc"),
     // sysctl_cpu.cpp
     command<&sysctl_get_cpu_levelling_caps>(XEN_SYSCTL_get_cpu_levelling_caps, "get_cpu_levelling_caps"),
     command<&sysctl_get_cpu_featureset>(XEN_SYSCTL_get_cpu_featureset, "get_cpu_featureset"),

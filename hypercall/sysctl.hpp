@@ -23,6 +23,7 @@ Result<> sysctl_getdomaininfolist(Caller& caller, xen_sysctl_getdomaininfolist& 
 
 // sysctl_memory.cpp
 Result<> sysctl_availheap(Caller& caller, xen_sysctl_availheap& arg);
+Result<> sysctl_page_offline_op(Caller& caller, GuestAddr where);
 Result<> sysctl_numainfo(Caller& caller, xen_sysctl_numainfo& arg);
 
 // sysctl_scheduler.cpp
@@ -32,6 +33,10 @@ Result<> sysctl_scheduler_op(Caller& caller, xen_sysctl_scheduler_op& arg);
 
 // sysctl_trace.cpp
 Result<> sysctl_tbuf_op(Caller& caller, xen_sysctl_tbuf_op& arg);
+
+// psr.cpp
+Result<> sysctl_psr_cmt_op(Caller& caller, xen_sysctl_psr_cmt_op& arg);
+Result<> sysctl_psr_alloc(Caller& caller, xen_sysctl_psr_alloc& arg);
 
 // sysctl_power.cpp
 Result<> sysctl_cpu_hotplug(Caller& caller, const xen_sysctl_cpu_hotplug& arg);

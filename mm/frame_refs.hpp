@@ -15,8 +15,8 @@ namespace domus {
 inline constexpr u64 kRefCount = (u64{1} << 48) - 1;
 inline constexpr u64 kRefOwned = u64{1} << 63;   // the owner holds the frame: one of the count
 inline constexpr u64 kRefBroken = u64{1} << 62;  // bad memory: never given out again
-// Bits 48 to 59: how many of them are outside writers (mm/write_log.hpp). Bits 60 and 61 are kept for taking
-// memory offline.
+// Bits 48 to 59: how many of them are outside writers (mm/write_log.hpp). Bits 60 and 61 mean nothing
+// yet.
 
 namespace detail {
 [[gnu::cold]] void last_ref_gone(Frame& f, u64 refs);

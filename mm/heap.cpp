@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "mm/page_offline.hpp"
 #include "mm/tlb_stamp.hpp"
 #include "port/lock.hpp"
 #include "port/memory.hpp"
@@ -33,7 +34,11 @@ class BuddyNode {
 
     u64 free_between(unsigned min_bits, unsigned max_bits) const;
 
+    // Takes a frame out of the free block that holds it; false if it is not free.
+    bool take_out(u64 m);
+
     u64 free_frames = 0;
+    u64 offline = 0, going_offline = 0;  // frames with kFrameOffline, with kFrameGoesOffline
 
   private:
     struct Zone {
@@ -129,6 +134,26 @@ u64 BuddyNode::take(unsigned order, unsigned zone_limit, bool& stale, u32& stamp
     return kEnd;
 }
 
+bool BuddyNode::take_out(u64 m) {
+    for (unsigned have = 0; have <= kMaxOrder; have++) {
+        u64 first = m & ~((u64{1} << have) - 1);
+        const Frame& f = frame(first);
+        if ((f.flags & kFrameFreeHead) == 0 || f.order != have) continue;
+        const u8 stale = f.flags & kFrameStale;
+        const u32 stamp = f.stamp;
+        unlink(first, have);
+        while (have > 0) {
+            have--;
+            const u64 upper = first + (u64{1} << have);
+            push(m < upper ? upper : first, have, stale, stamp);
+            if (m >= upper) first = upper;
+        }
+        free_frames--;
+        return true;
+    }
+    return false;
+}
+
 u64 BuddyNode::free_between(unsigned min_bits, unsigned max_bits) const {
     u64 sum = 0;
     for (unsigned z = 0; z < kZones; z++) {
@@ -145,7 +170,18 @@ void give(Mfn first, unsigned order, u8 stale) {
     ASSERT(order <= kMaxOrder && (first.v & ((u64{1} << order) - 1)) == 0);
     ASSERT((frame_of(first).flags & (kFrameFreeHead | kFrameHole)) == 0);
     auto node = node0.lock();
-    node->put(first.v, order, stale, stale != 0 ? port::tlb_clock() : 0);
+    const u32 stamp = stale != 0 ? port::tlb_clock() : 0;
+    if (node->going_offline == 0) [[likely]]
+        return node->put(first.v, order, stale, stamp);
+    for (u64 m = first.v; m < first.v + (u64{1} << order); m++) {
+        if ((frame(m).flags & kFrameGoesOffline) == 0) {
+            node->put(m, 0, stale, stamp);
+            continue;
+        }
+        frame(m).flags = kFrameOffline;
+        node->going_offline--;
+        node->offline++;
+    }
 }
 
 }  // namespace
@@ -191,6 +227,45 @@ u64 heap_free_frames() { return node0.lock()->free_frames; }
 u64 heap_free_frames(unsigned min_bits, unsigned max_bits) {
     return node0.lock()->free_between(min_bits, max_bits);
 }
+
+Result<FrameUse> take_frame_offline(Mfn m) {
+    if (!frame_valid(m)) return fail(Error::inval);
+    auto node = node0.lock();
+    Frame& f = frame_of(m);
+    if ((f.flags & kFrameOffline) != 0) return FrameUse::offline;
+    if (node->take_out(m.v)) {
+        f.flags = kFrameOffline;
+        node->offline++;
+        return FrameUse::offline;
+    }
+    if ((f.flags & kFrameGoesOffline) == 0) node->going_offline++;
+    f.flags |= kFrameGoesOffline;
+    return FrameUse::goes_offline;
+}
+
+Result<> bring_frame_online(Mfn m) {
+    if (!frame_valid(m)) return fail(Error::inval);
+    auto node = node0.lock();
+    Frame& f = frame_of(m);
+    if ((f.flags & kFrameGoesOffline) != 0) node->going_offline--;
+    f.flags &= static_cast<u8>(~kFrameGoesOffline);
+    if ((f.flags & kFrameOffline) == 0) return {};
+    f.flags = 0;
+    node->offline--;
+    // Guests may have mapped it before it went.
+    node->put(m.v, 0, kFrameStale, port::tlb_clock());
+    return {};
+}
+
+Result<FrameUse> frame_use(Mfn m) {
+    if (!frame_valid(m)) return fail(Error::inval);
+    auto node = node0.lock();
+    const u8 flags = frame_of(m).flags;
+    if ((flags & kFrameOffline) != 0) return FrameUse::offline;
+    return (flags & kFrameGoesOffline) != 0 ? FrameUse::goes_offline : FrameUse::online;
+}
+
+u64 offline_frames() { return node0.lock()->offline; }
 
 void heap_reset() {
     *node0.lock() = BuddyNode{};

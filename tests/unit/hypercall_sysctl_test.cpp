@@ -151,6 +151,52 @@ TEST_F(Sysctl, AvailableHeap) {
     EXPECT_EQ(ask(40, 30, -1), 0u);
 }
 
+TEST_F(Sysctl, PagesOutOfUse) {
+    auto& p = s.u.page_offline;
+    const auto ask = [&](u32 command, u32 first, u32 last) {
+        p = {};
+        p.cmd = command, p.start = first, p.end = last;
+        set_handle(p.status, at(0x400));
+        EXPECT_EQ(call(XEN_SYSCTL_page_offline_op, s), 0);
+        return get<u32>(0x400, last - first + 1);
+    };
+    using Words = std::vector<u32>;
+    const Mfn mine = *core::allocate_pages(domain, 0, {});
+    const Mfn own = *alloc_frames(0);
+    const u64 free = heap_free_frames();
+    EXPECT_EQ(ask(sysctl_page_offline, 3000, 3002), Words(3, PG_OFFLINE_OFFLINED));
+    EXPECT_EQ(heap_free_frames(), free - 3);
+    machine.preempt = true;
+    EXPECT_EQ(ask(sysctl_query_page_offline, 2999, 3003),
+              (Words{PG_OFFLINE_STATUS_ONLINE, PG_OFFLINE_STATUS_OFFLINED, PG_OFFLINE_STATUS_OFFLINED,
+                     PG_OFFLINE_STATUS_OFFLINED, PG_OFFLINE_STATUS_ONLINE}));
+    EXPECT_EQ(again_count, 4u);
+    machine.preempt = false;
+    const auto frame = static_cast<u32>(mine.v), hidden = static_cast<u32>(own.v);
+    EXPECT_EQ(ask(sysctl_page_offline, frame, frame), Words{PG_OFFLINE_PENDING | PG_OFFLINE_OWNED})
+        << "domain 0's";
+    EXPECT_EQ(ask(sysctl_page_offline, hidden, hidden),
+              Words{PG_OFFLINE_PENDING | PG_OFFLINE_XENPAGE | u32{DOMID_XEN} << PG_OFFLINE_OWNER_SHIFT});
+    EXPECT_EQ(ask(sysctl_query_page_offline, frame, frame), Words{PG_OFFLINE_STATUS_OFFLINE_PENDING});
+    ASSERT_TRUE(core::release_page(domain, mine));
+    EXPECT_EQ(ask(sysctl_query_page_offline, frame, frame), Words{PG_OFFLINE_STATUS_OFFLINED});
+    EXPECT_EQ(heap_free_frames(), free - 3);
+    EXPECT_EQ(ask(sysctl_page_online, 3000, 3002), Words(3, PG_ONLINE_ONLINED));
+    EXPECT_EQ(ask(sysctl_page_online, frame, frame), Words{PG_ONLINE_ONLINED});
+    EXPECT_EQ(ask(sysctl_page_online, hidden, hidden), Words{PG_ONLINE_ONLINED});
+    free_frames(own, 0);
+    EXPECT_EQ(heap_free_frames(), free + 2);
+    EXPECT_EQ(ask(sysctl_page_offline, ~u32{0} - 1, ~u32{0}), Words(2, PG_OFFLINE_INVALID));
+
+    p.cmd = 0;
+    EXPECT_EQ(call(XEN_SYSCTL_page_offline_op, s), -EINVAL);
+    p.cmd = sysctl_query_page_offline, p.start = 2, p.end = 1;
+    EXPECT_EQ(call(XEN_SYSCTL_page_offline_op, s), -EINVAL);
+    p.end = 2;
+    set_handle(p.status, kBadAddresses[2]);
+    EXPECT_EQ(call(XEN_SYSCTL_page_offline_op, s), -EFAULT);
+}
+
 TEST_F(Sysctl, PciTopology) {
     platform().pci_known = [](PciAddress a) { return a.bus == 0; };
     auto& p = s.u.pcitopoinfo;
