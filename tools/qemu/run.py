@@ -103,6 +103,14 @@ def steps(text: str) -> list[Step]:
     return found
 
 
+def figures(text: str) -> dict[str, list[str]]:
+    """What a scenario has measured, `@@ figure WHAT: NUMBER UNIT`: the values of each in order."""
+    found: dict[str, list[str]] = {}
+    for what, value in re.findall(r"^@@ figure (.*): (-?[\d.]+ \S+)$", text, re.MULTILINE):
+        found.setdefault(what, []).append(value)
+    return found
+
+
 def failures(text: str) -> str:
     """The steps that failed, for a message; empty if none did."""
     return "; ".join(f"FAIL {step.name} ({step.why})" for step in steps(text) if step.why is not None)
