@@ -10,6 +10,7 @@
 #include "arch/irq_entry.hpp"
 #include "arch/trace.hpp"
 #include "arch_state/layout.hpp"
+#include "arch_state/offsets.hpp"
 #include "base/log.hpp"
 #include "core/vcpu.hpp"
 #include "port/context.hpp"
