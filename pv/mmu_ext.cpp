@@ -158,7 +158,7 @@ Result<> pin(Call& c, const mmuext_op_t& op) {
     // A domain that has come to its end since the rules were made gives up its pins, and may have been at
     // this page already: then nobody else ever would. Whoever sees the other's step undoes it.
     const Domain* const owner = core::find_domain(rules.owner);
-    if ((owner == nullptr || owner->dying.load() != Dying::no) && take_pin(page.frame())) {
+    if (owner != nullptr && owner->dying.load() != Dying::no && take_pin(page.frame())) {
         c.vcpu.pv.retiring_table = page.mfn();
         return fail(Error::inval);
     }

@@ -15,14 +15,15 @@ TEST(ToldSet, EachThingOnce) {
 
 TEST(ToldSet, EverNewThingsAreToldNowAndThen) {
     ToldSet set;
+    constexpr u64 kOne = u64{1000} << 20, kOther = u64{2000} << 20;
     u32 told = 0;
     for (u64 key = 0; key < 10000; key++) told += set.tell(key << 20, 0);
     EXPECT_EQ(told, ToldSet::kKept);
-    EXPECT_FALSE(set.tell(1, ToldSet::kInterval - 1));
-    EXPECT_TRUE(set.tell(1, ToldSet::kInterval));
-    EXPECT_FALSE(set.tell(3, ToldSet::kInterval)) << "one for each interval";
-    EXPECT_FALSE(set.tell(1, 5 * ToldSet::kInterval)) << "told already";
-    EXPECT_TRUE(set.tell(3, 5 * ToldSet::kInterval));
+    EXPECT_FALSE(set.tell(kOne, ToldSet::kInterval - 1));
+    EXPECT_TRUE(set.tell(kOne, ToldSet::kInterval));
+    EXPECT_FALSE(set.tell(kOther, ToldSet::kInterval)) << "one for each interval";
+    EXPECT_FALSE(set.tell(kOne, 5 * ToldSet::kInterval)) << "told already";
+    EXPECT_TRUE(set.tell(kOther, 5 * ToldSet::kInterval));
 }
 
 }  // namespace
