@@ -88,6 +88,9 @@ def with_guests(initrd: Path, folder: Path) -> Path:
 # other.
 STREAM_OUT = Scenario("stream-out", "a guest is saved to a disk", 300)
 STREAM_IN = Scenario("stream-in", "the guest goes on on another machine", 300)
+# The same while it runs, between two machines at once.
+LIVE_OUT = Scenario("live-out", "a running guest leaves for another machine", 900, memory="2G")
+LIVE_IN = Scenario("live-in", "the running guest arrives", 900, memory="2G")
 
 
 def run(scenario: Scenario, context: Context, carried: Path | None = None) -> list[Step]:
@@ -145,8 +148,16 @@ def stream_case() -> Case:
     return Case("toolstack: a saved guest goes on on another machine", judged, False, ("dom0", "toolstack"))
 
 
+def live_case() -> Case:
+    def judged(context: Context):
+        paths = (Path(context.hypervisor), Path(context.hypervisor))
+        expect(meet(("domus", "another domus"), paths, context.slowness), "see the steps above")
+
+    return Case("toolstack: a running guest goes on on another machine", judged, False, ("dom0", "toolstack"))
+
+
 def cases() -> list[Case]:
-    return [case(scenario) for scenario in SCENARIOS] + [stream_case()]
+    return [case(scenario) for scenario in SCENARIOS] + [stream_case(), live_case()]
 
 
 def place(scenario: Scenario, name: str, hypervisor: Path, slowness: float) -> Context:
@@ -218,6 +229,43 @@ def travel(names: tuple[str, str], hypervisors: tuple[Path, Path], slowness: flo
     return good
 
 
+def meet(names: tuple[str, str], hypervisors: tuple[Path, Path], slowness: float) -> bool:
+    """Migrates a running guest from the first hypervisor to the second, each on a machine of its own; prints the
+    steps. True: all passed."""
+    print(f"\nmigrated from {names[0]} to {names[1]}")
+    folder = BUILD.resolve() / "system" / slug(f"toolstack live {names[0]} {names[1]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    ether = folder / "ether"
+    ether.unlink(missing_ok=True)
+
+    def machine(number: int) -> Machine:
+        scenario = (LIVE_OUT, LIVE_IN)[number]
+        context = Context(str(hypervisors[number]), folder, 0, slowness)
+        config = context.config(
+            kernel=str(BUILD / "dom0/vmlinux"), initrd=str(BUILD / scenario.image / "initrd"), cpus=scenario.cpus,
+            memory=scenario.memory,
+            append=f"scenario={scenario.name} machine_cpus={scenario.cpus} slowness={max(1, round(slowness))} quiet",
+            devices=["-device", f"virtio-net-pci,netdev=ether,mac=52:54:00:00:00:0{number + 1}", "-netdev",
+                     f"stream,id=ether,server={'on' if number else 'off'},addr.type=unix,addr.path={ether}"])
+        return Machine(config, folder / f"{scenario.name}.log")
+
+    good = True
+    try:
+        # The one with the network's listening end first.
+        with machine(1) as there, machine(0) as here:
+            there.expect(r"^@@ ready to receive$", 300 * slowness)
+            for vm, scenario in ((here, LIVE_OUT), (there, LIVE_IN)):
+                vm.expect(r"^@@ [0-9]+ ok, [0-9]+ failed$", scenario.seconds * slowness)
+                for step in steps(vm.text):
+                    print(f"{verdict(step)}  {scenario.name}: {step.name}  {step.why or ''}")
+                    good = good and step.why is None
+                good = good and f"\n@@ {scenario.name} complete\n" in vm.text
+    except Ended as problem:
+        print(f"{'FAIL':>12}  {problem}")
+        good = False
+    return good
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="system.toolstack", allow_abbrev=False)
     parser.add_argument("--only", action="append", default=[], help="only this scenario (may be given again)")
@@ -225,6 +273,7 @@ def main() -> int:
     parser.add_argument("--domus", default=str(BUILD / "domus.elf"))
     parser.add_argument("--words", default="", help="for the scenarios, as cycles=20 for `many`")
     parser.add_argument("--streams", action="store_true", help="instead: guests saved on one restored on the other")
+    parser.add_argument("--live", action="store_true", help="instead: guests migrated live from Domus to each")
     options = parser.parse_args()
     unknown = set(options.only) - {scenario.name for scenario in SCENARIOS}
     if unknown:
@@ -236,6 +285,10 @@ def main() -> int:
     if options.streams:
         ways = [(a, b) for a in paths for b in paths if a != b or len(paths) == 1]
         return 0 if all([travel(way, (paths[way[0]], paths[way[1]]), slowness) for way in ways]) else 1
+    if options.live:
+        # The reference cannot be the source: NO_LOG_DIRTY.
+        ways = [("domus", name) for name in paths if "domus" in paths]
+        return 0 if all([meet(way, (paths[way[0]], paths[way[1]]), slowness) for way in ways]) else 1
     good = True
     for scenario in SCENARIOS:
         if not options.only or scenario.name in options.only:
