@@ -113,6 +113,11 @@ u64 some_arena_address(Random& r) {
     return kArena + page * kPageSize + (r.one_in(4) ? r.below(kPageSize) : 0);
 }
 
+u64 no_code_selector(Random& r) {
+    static constexpr u64 kSelectors[] = {0, 0xe010, FLAT_KERNEL_SS, 0xe038, 0xe040, 0xe050, 0xf000, 0xfff8};
+    return kSelectors[r.below(sizeof kSelectors / sizeof *kSelectors)];
+}
+
 u64 some_unmapped_address(Random& r) { return kArena + kArenaBytes + r.below(kArenaBytes); }
 
 u64 some_address(Random& r) {

@@ -45,6 +45,9 @@ Mfn some_frame(Random& r);
 Mfn expendable_frame(Random& r);
 Pte some_entry(Random& r);
 u64 some_arena_address(Random& r);
+// For CS: a selector that is no code segment, of ours or of the tables that other calls have set at random. A
+// 32-bit one would go on with half of our stack pointer.
+u64 no_code_selector(Random& r);
 // Where nothing is mapped, for what is executed in kernel mode: what lies in the arena would be code there.
 u64 some_unmapped_address(Random& r);
 // An address to hand to a hypercall: of the scratch pages, the arena, the hypervisor, nowhere.

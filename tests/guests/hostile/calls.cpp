@@ -121,7 +121,7 @@ Call trap_table(Random& r, Place p) {
         if (r.one_in(8)) address = kNoAddress | r.below(1u << 30);
         (&rows)[i] = {.vector = vector,
                       .flags = static_cast<u8>(r.next()),
-                      .cs = static_cast<u16>(r.one_in(4) ? r.edge() : u64{FLAT_KERNEL_CS}),
+                      .cs = static_cast<u16>(r.one_in(4) ? no_code_selector(r) : u64{FLAT_KERNEL_CS}),
                       .address = address};
     }
     (&rows)[n].address = 0;

@@ -259,8 +259,8 @@ void odd_return(Random& r) {
     frame[2] = r.next();
     frame[3] = r.one_in(4) ? VGCF_in_syscall : 0;
     frame[4] = here.rip;
-    frame[5] = r.one_in(2) ? (FLAT_KERNEL_CS & ~3u)
-                           : (r.edge() & ~u64{3});  // RPL 3 would be user mode, which we have not
+    // RPL 3 would be user mode, which we have not.
+    frame[5] = (r.one_in(2) ? u64{FLAT_KERNEL_CS} : no_code_selector(r)) & ~u64{3};
     frame[6] = 0x202 | (r.next() & 0xffffffff & ~u64{0x100});
     frame[7] = here.rsp;
     frame[8] = r.one_in(2) ? u64{FLAT_KERNEL_SS} : r.edge();
