@@ -125,6 +125,9 @@ def command_checks(tally: Tally):
     if status:
         problems.append(f"it ended with status {status}: {first_error(output)}")
     tally.result("./domus run --plain --batch", [f"{text}. The whole log: {log}" for text in problems])
+    status, output, log = run("check-misspelt", "./domus", "run", "--bacth", timeout=20)
+    tally.result("./domus run --bacth is refused at once",
+                 [] if status == 1 and "'--bacth' is no option of run" in output else [f"it said: {output[:200]}"])
     status, output, log = run("check-batch-fails", "./domus", "run", "--plain", "--batch", "--timeout", "2", timeout=120)
     tally.result("./domus run --batch that is cut short says so and fails",
                  [] if status and "the run failed" in output else [f"it ended with status {status}. Log: {log}"])
