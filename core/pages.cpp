@@ -240,9 +240,9 @@ Result<Mfn> allocate_shared_page(Domain& d) {
     // Who still maps it when the domain has ended keeps the domain: otherwise the next one with its number
     // would own the page as well.
     d.refs.fetch_add(1);
-    assign_frame(m, d.id);
-    // Our own reference: the guest may give up its hold as for any page, and we go on writing there.
-    get_ref_more(frame_of(m));
+    // The guest may give up its hold as for any page, and we go on writing there. Thus the page is never a
+    // page table nor one of descriptors, also while nobody maps it.
+    assign_written(m, d.id);
     return m;
 }
 
@@ -252,6 +252,7 @@ void discard_shared_page(Mfn m) {
 }
 
 void free_shared_page(Mfn m) {
+    put_writable(frame_of(m));
     disown_frame(m);
     put_ref(frame_of(m));
 }

@@ -28,18 +28,28 @@ void detail::last_ref_gone(Frame& f, u64 refs) {
     if (to_heap && (refs & kRefBroken) == 0) free_guest_frames(m, 0);
 }
 
-void assign_frame(Mfn m, DomId owner) {
+namespace {
+
+// All of it at once, as others see it: from then on the frame can be found by its number.
+void assign(Mfn m, DomId owner, u64 references, TypeWord type) {
     Frame& f = frame_of(m);
     ASSERT((f.refs.load(std::memory_order_relaxed) & kRefCount) == 0);
     __atomic_store_n(&f.owner.v, owner.v, __ATOMIC_RELAXED);
-    f.type.store(0, std::memory_order_relaxed);
-    f.refs.store(kRefOwned | 1, std::memory_order_release);
+    f.type.store(type.v, std::memory_order_relaxed);
+    f.refs.store(kRefOwned | references, std::memory_order_release);
 }
 
+}  // namespace
+
+void assign_frame(Mfn m, DomId owner) { assign(m, owner, 1, {}); }
+
 void assign_read_only(Mfn m, DomId owner) {
-    assign_frame(m, owner);
     // Used once as nothing in particular: no other type can begin.
-    frame_of(m).type.store(TypeWord::of(PageType::none, 0, 1).v, std::memory_order_release);
+    assign(m, owner, 1, TypeWord::of(PageType::none, 0, 1));
+}
+
+void assign_written(Mfn m, DomId owner) {
+    assign(m, owner, 2, TypeWord::of(PageType::writable, TypeWord::kValidated, 1));
 }
 
 bool disown_frame(Mfn m) {

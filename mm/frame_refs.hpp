@@ -55,6 +55,9 @@ inline void get_ref_more(Frame& f) { f.refs.fetch_add(1, std::memory_order_relax
 
 // Makes `owner` the owner of an unused frame, with one reference, the owner's.
 void assign_frame(Mfn m, DomId owner);
+// … with a reference and a use as writable memory that are the hypervisor's, which writes there as well:
+// given up by put_writable() and put_ref().
+void assign_written(Mfn m, DomId owner);
 // … for ever, and not to be written or given any other type: hypervisor memory that guests may map read-only.
 void assign_read_only(Mfn m, DomId owner);
 // Gives up the owner's hold: false if it is given up already. Others' references keep the frame alive.

@@ -140,6 +140,21 @@ TEST_F(DomainTest, NobodyWritesToADeadDomainsSharedPage) {
     quiesce();
 }
 
+// The hypervisor writes to these pages at any time: were one a page table, what it writes would be entries.
+TEST_F(DomainTest, ASharedPageIsNeverATable) {
+    Domain& d = make_domain(1, 1);
+    for (const Mfn m : {d.shared_mfn, *core::grant_shared_frame(d, 0)}) {
+        PageRef page = *get_page(m, DomId(1));
+        const TableRules rules{.owner = DomId(1)};
+        for (const PageType t : {PageType::l1, PageType::l2, PageType::l4, PageType::descriptors})
+            EXPECT_ERROR(get_page_type(page.frame(), t, rules), inval) << "before it was ever mapped";
+        ASSERT_TRUE(get_writable(page.frame()));
+        put_writable(page.frame());
+        EXPECT_ERROR(get_page_type(page.frame(), PageType::l2, rules), inval) << "and after";
+    }
+    destroy(d);
+}
+
 // Its number may go to another domain only when nobody has a page of its any more, also of those that the
 // hypervisor has lent it.
 TEST_F(DomainTest, AMappedSharedPageKeepsADeadDomain) {
