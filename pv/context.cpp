@@ -17,6 +17,7 @@
 #include "pv/mmu_rules.hpp"
 #include "pv/page_hold.hpp"
 #include "pv/traps.hpp"
+#include "pv/vector_state.hpp"
 
 namespace domus::pv {
 
@@ -32,7 +33,6 @@ constexpr u64 kForeignFlags = kFlagIopl | kFlagNt | kFlagVm | kFlagVif | kFlagVi
 
 constexpr usize kLegacyVectorState = 512;  // the FXSAVE image at the start of an XSAVE area
 constexpr usize kVectorHeader = 64;        // … and what follows it there
-constexpr u32 kMxcsrMask = 0xffbf;         // bits that every processor with SSE2 and DAZ takes
 
 // The new context's page tables, given back unless they are taken over.
 struct Holds {

@@ -16,7 +16,6 @@ namespace {
 constexpr u32 kLegacyBytes = 512, kHeaderBytes = 64;
 constexpr u64 kX87 = 1, kSse = 2;
 constexpr u32 kMxcsrOffset = 24, kMxcsrMaskOffset = 28;
-constexpr u32 kMxcsrMask = 0xffbf;  // bits that every processor with SSE2 and DAZ takes
 
 // The XSAVE header, behind the legacy area (Intel SDM vol. 1, 13.4.2).
 struct Header {

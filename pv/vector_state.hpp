@@ -10,6 +10,10 @@
 
 namespace domus::pv {
 
+// Bits of MXCSR that every 64-bit processor takes, denormals-are-zeros (bit 6) among them; others fault when
+// they are loaded (Intel SDM vol. 1, 10.2.3).
+inline constexpr u32 kMxcsrMask = 0xffff;
+
 // The components that a guest may switch on in XCR0; 0: it has no XSAVE.
 u64 vector_components(const Vcpu& v);
 // Bytes of an area with these components.

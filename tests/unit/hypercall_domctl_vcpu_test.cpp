@@ -255,6 +255,7 @@ TEST_F(DomctlVcpu, VectorStateTravels) {
     EXPECT_EQ(give(), 0);
     EXPECT_EQ(first.pv.xcr0, 7u);
     EXPECT_EQ(area[600], 99);
+    EXPECT_EQ(area[24], 0xff) << "denormals-are-zeros among them";
     EXPECT_EQ(area[26], 0);
     fakes::cpuid_leaves.clear();
     pv::init_cpu_policies({});
@@ -268,8 +269,12 @@ TEST_F(DomctlVcpu, AreasOfFxsaveHaveNoHeader) {
     vcpu_guest_context_t& c = valid();
     c.flags |= VGCF_i387_valid;
     c.fpu_ctxt.x[100] = 77;
+    c.fpu_ctxt.x[24] = static_cast<char>(0xc0);  // MXCSR: denormals-are-zeros, an exception masked
+    c.fpu_ctxt.x[26] = 1;                        // reserved
     ASSERT_EQ(set(), 0);
     EXPECT_EQ((*small)[100], 77);
+    EXPECT_EQ((*small)[24], 0xc0);
+    EXPECT_EQ((*small)[26], 0);
     op.u.vcpuextstate = {};
     EXPECT_EQ(call(XEN_DOMCTL_getvcpuextstate, 9), 0);
     EXPECT_EQ(op.u.vcpuextstate.size, 0u);
