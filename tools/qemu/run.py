@@ -45,8 +45,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.toolstack and options.memory == defaults.memory:
         options.memory = "3G"  # room for guests
     if options.timeout is None:
-        options.timeout = 600 if options.toolstack else 300
+        options.timeout = (600 if options.toolstack else 300) * slowness()
     return options
+
+
+def slowness() -> int:
+    """The factor on all time limits that the environment asks for."""
+    return max(1, round(float(os.environ.get("DOMUS_SLOWNESS", "1"))))
 
 
 def scratch_disk(path: Path, size: int = 256 << 20) -> Path:
@@ -125,7 +130,7 @@ def show_steps(found: list[Step]):
 
 def batch(config: Config, scenario: str, timeout: float) -> int:
     """Shows the boot; 0 only if dom0 said everything it should and then turned the machine off."""
-    config.append += f" scenario={scenario} slowness={max(1, round(float(os.environ.get('DOMUS_SLOWNESS', '1'))))}"
+    config.append += f" scenario={scenario} slowness={slowness()}"
     log = BUILD / f"logs/run-{scenario}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 
