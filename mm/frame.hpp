@@ -35,7 +35,8 @@ inline constexpr u32 kNoFrameLink = ~u32{0};
 inline Frame& frame_of(Mfn m) { return port::frame_table_base()[m.v]; }
 inline Mfn mfn_of(const Frame& f) { return Mfn(static_cast<u64>(&f - port::frame_table_base())); }
 
-// Frame::flags, and those of mm/page_offline.hpp. The heap lock guards them, but for kFrameHole: boot's alone.
+// Frame::flags, and those of mm/page_offline.hpp. The heap lock guards them, but for kFrameHole: boot's
+// alone.
 inline constexpr u8 kFrameHole = 1u << 0;      // not RAM, though its metadata exists
 inline constexpr u8 kFrameFreeHead = 1u << 1;  // first frame of a free block of the heap
 inline constexpr u8 kFrameStale = 1u << 2;     // (free block) TLBs may hold translations older than `stamp`
