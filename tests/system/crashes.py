@@ -194,7 +194,7 @@ def debug_key(context: Context):
         vm.type("\x01\x01\x01")
         vm.expect(r"input to the hypervisor", context.limit(20))
         vm.type("T")
-        vm.expect(r"^\(domus\) Last events on CPU 1:$", context.limit(30))
+        vm.expect(r"^\(domus\) Last events on CPU 1, oldest first:$", context.limit(30))
         vm.type("\x01\x01\x01")
         vm.expect(r"input to dom0", context.limit(30))
         command(vm, context, "echo still $((40 + 2))\n", r"^still 42$")
